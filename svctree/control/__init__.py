@@ -1,0 +1,3 @@
+"""
+The control socket, status and metrics.
+"""

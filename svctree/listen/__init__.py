@@ -1,0 +1,3 @@
+"""
+Addresses and sockets.
+"""

@@ -1,0 +1,3 @@
+"""
+The master's side of workers.
+"""

@@ -1,0 +1,3 @@
+"""
+OS process integration.
+"""

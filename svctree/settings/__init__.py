@@ -1,0 +1,3 @@
+"""
+One schema for every option; the file format; the flags.
+"""

@@ -1,0 +1,3 @@
+"""
+The backbone: life cycle, containers, supervision, lookup.
+"""

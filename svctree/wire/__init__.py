@@ -1,0 +1,3 @@
+"""
+Wire protocols without I/O: bytes in, events out.
+"""

@@ -1,0 +1,249 @@
+"""
+What a wire protocol and a connection say to each other.
+
+A protocol is a codec: one object for each connection, without I/O. The connection
+feeds it what it received and asks for events; when the application has answered,
+it asks the codec to render the answer. Whatever the split of the input, the events
+are the same, but for the boundaries between the pieces of a body.
+
+One request is in hand at a time. After C{END} the connection answers, and only
+then asks for the next event, so that pipelined requests wait inside the codec.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = [
+    "ABORT",
+    "END",
+    "Fields",
+    "ICodec",
+    "Limits",
+    "Marker",
+    "Reply",
+    "Request",
+    "RequestError",
+    "Truncated",
+    "WireError",
+]
+
+
+class Marker:
+    """
+    An event that carries nothing but its identity.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+END = Marker("END")
+"""The request is complete; answer it, then ask again."""
+
+ABORT = Marker("ABORT")
+"""The peer gave this request up; discard the answer, then ask again."""
+
+
+class Reply:
+    """
+    Bytes that the protocol itself wants sent (FastCGI management records).
+
+    @ivar data: what to send, at once.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class Request:
+    """
+    A request whose head is complete.
+
+    @ivar environ: a fresh dictionary: the connection's template and the variables
+        of this request (CGI names, native strings as PEP 3333 wants them). The
+        gateway adds C{wsgi.input} and hands this very object to the application.
+    @ivar bodyLength: bytes of the body as declared, 0 when there is none, -1 when
+        only the end of the stream will tell (chunked, FastCGI without
+        CONTENT_LENGTH).
+    @ivar expectContinue: the client waits for C{100 Continue} before it sends the
+        body.
+    @ivar done: nothing of this request follows, not even C{END}.
+    """
+
+    __slots__ = ("bodyLength", "done", "environ", "expectContinue")
+
+    def __init__(
+        self,
+        environ: dict[str, object],
+        bodyLength: int = 0,
+        done: bool = True,
+        expectContinue: bool = False,
+    ) -> None:
+        self.environ = environ
+        self.bodyLength = bodyLength
+        self.done = done
+        self.expectContinue = expectContinue
+
+
+class Fields:
+    """
+    The checked and rendered header fields of a response.
+
+    @ivar block: C{Name: value} lines, each ended by CRLF; without the empty line.
+    @ivar contentLength: what the application declared, or -1.
+    @ivar hasDate: the application gave its own Date.
+    @ivar hasServer: the application gave its own Server.
+    """
+
+    __slots__ = ("block", "contentLength", "hasDate", "hasServer")
+
+    def __init__(
+        self,
+        block: bytes,
+        contentLength: int = -1,
+        hasDate: bool = False,
+        hasServer: bool = False,
+    ) -> None:
+        self.block = block
+        self.contentLength = contentLength
+        self.hasDate = hasDate
+        self.hasServer = hasServer
+
+
+class Limits:
+    """
+    How much of a request is taken (SETTINGS.md, Requests); sizes in bytes.
+
+    @ivar line: the request line.
+    @ivar fields: how many header fields.
+    @ivar fieldSize: one field.
+    @ivar head: all fields together; for SCGI, FastCGI and uwsgi all variables.
+    @ivar body: the body; 0 for no limit.
+    """
+
+    __slots__ = ("body", "fieldSize", "fields", "head", "line")
+
+    def __init__(
+        self,
+        line: int = 8190,
+        fields: int = 100,
+        fieldSize: int = 8190,
+        head: int = 65536,
+        body: int = 1 << 30,
+    ) -> None:
+        self.line = line
+        self.fields = fields
+        self.fieldSize = fieldSize
+        self.head = head
+        self.body = body
+
+
+class WireError(Exception):
+    """
+    The base of all that a peer can do wrong.
+    """
+
+
+class RequestError(WireError):
+    """
+    The peer sent what must be refused; nothing further on this connection is read.
+
+    @ivar status: the HTTP status that says so, e.g. 400; protocols that cannot
+        answer close instead.
+    @ivar reason: one phrase for the log: what was found and what was expected.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class Truncated(WireError):
+    """
+    The peer ended the stream in the middle of a request.
+    """
+
+
+class ICodec(Protocol):
+    """
+    One connection's protocol, without I/O.
+
+    Input: L{feed}, then L{nextEvent} until it gives L{None}. Output: L{whole} for an
+    answer that is one block, or L{head}, L{piece}..., L{end}. The rendered bytes are
+    to be sent in order.
+
+    @ivar keepAlive: whether the connection serves another request after the
+        current answer; decided when the head is rendered, and false at the latest
+        from L{close} on.
+    """
+
+    keepAlive: bool
+
+    def feed(self, data: bytes) -> None:
+        """
+        Take more bytes from the peer.
+
+        @param data: what was received; C{b""} is the end of the stream.
+        """
+
+    def nextEvent(self) -> Request | bytes | Marker | Reply | None:
+        """
+        @return: a L{Request}; a piece of its body; L{END}, L{ABORT}; a L{Reply}; or
+            L{None}: more bytes, please. Between two requests the end of the stream
+            is L{ABORT}-free: L{None} again and again.
+        @raise RequestError: what came can never become a request.
+        @raise Truncated: the stream ended inside a request.
+        """
+
+    def idle(self) -> bool:
+        """
+        @return: whether nothing of a next request has arrived: the connection may
+            be closed without harm.
+        """
+
+    def close(self) -> None:
+        """
+        Let the current or next answer be the last on this connection.
+        """
+
+    def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
+        """
+        Render a complete answer; a body where the method or the status allows none
+        is left out. Content-Length is added when C{fields} has none.
+
+        @param status: as given to C{start_response}, e.g. C{"200 OK"}.
+        """
+
+    def head(self, status: str, fields: Fields, length: int) -> bytes:
+        """
+        Render the beginning of an answer whose body comes in pieces.
+
+        @param length: the size of the body in bytes where it is known, else -1: the
+            codec then chooses the framing (chunked, or the end of the connection).
+        """
+
+    def piece(self, data: bytes) -> bytes:
+        """
+        Frame a piece of the body. Never called with nothing; gives C{b""} where no
+        body may be sent.
+        """
+
+    def end(self) -> bytes:
+        """
+        Render the end of the answer.
+        """
+
+    def error(self, status: int) -> bytes:
+        """
+        Render a complete plain answer to a request that was refused or failed;
+        C{b""} where the protocol can only close. The connection closes after it.
+        """

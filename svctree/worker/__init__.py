@@ -1,0 +1,3 @@
+"""
+What runs in other processes: zygote, loops, connections. Never imports Twisted.
+"""

@@ -1,0 +1,3 @@
+"""
+The gateway between a codec and a WSGI application (PEP 3333).
+"""
