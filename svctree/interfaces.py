@@ -9,7 +9,15 @@ from collections.abc import Sequence
 
 from zope.interface import Attribute, Interface
 
-__all__ = ["IListener"]
+__all__ = [
+    "IDrained",
+    "IHurried",
+    "IListener",
+    "ILogHolder",
+    "IPinged",
+    "IReloadable",
+    "IScalable",
+]
 
 
 class IListener(Interface):
@@ -33,4 +41,79 @@ class IListener(Interface):
         """
         @return: for each socket what a person would click or type, e.g.
             C{http://127.0.0.1:8080/} or C{unix:/run/app.sock}.
+        """
+
+
+class IReloadable(Interface):
+    """
+    Something that can take new code or new data while it serves.
+    """
+
+    def reload() -> object:
+        """
+        @return: a Deferred that fires when the new is in service and the old is
+            gone or going, and fails when the old has to serve on. The failure's
+            C{details} may be the application's traceback.
+        """
+
+
+class IScalable(Interface):
+    """
+    Something that has a number of workers.
+    """
+
+    size = Attribute("C{int}: how many workers it wants at present.")
+
+    def scale(number: int) -> object:
+        """
+        @return: a Deferred that fires when that many workers are ready.
+        """
+
+
+class IHurried(Interface):
+    """
+    Something that finishes what is in hand when it stops, and can leave that.
+    """
+
+    def hurry() -> object:
+        """
+        Do not wait any longer: the operator has asked twice, or for a fast stop.
+        Called before, during or after C{stopService}, any number of times.
+        """
+
+
+class IDrained(Interface):
+    """
+    Something that can stop taking new work while it stays up.
+    """
+
+    def drain() -> object:
+        """
+        Accept nothing more, finish what is in hand.
+        """
+
+
+class ILogHolder(Interface):
+    """
+    Something that has handed the error log on to other processes.
+    """
+
+    def logReopened(fd: int) -> object:
+        """
+        The error log is another file now.
+
+        @param fd: the new file, open; it belongs to the caller.
+        @return: L{None}, or a Deferred that fires when the others write to it.
+        """
+
+
+class IPinged(Interface):
+    """
+    Something that systemd's watchdog should watch.
+    """
+
+    def ping() -> object:
+        """
+        @return: a Deferred that fires when all is well, and fails or never fires
+            otherwise.
         """
