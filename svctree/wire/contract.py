@@ -6,19 +6,26 @@ feeds it what it received and asks for events; when the application has answered
 it asks the codec to render the answer. Whatever the split of the input, the events
 are the same, but for the boundaries between the pieces of a body.
 
-One request is in hand at a time. After C{END} the connection answers, and only
-then asks for the next event, so that pipelined requests wait inside the codec.
+One request is in hand at a time. After C{END} (or a L{Request} that is C{done}) the
+connection answers, and only then asks for the next event, so that pipelined requests
+wait inside the codec.
+
+The connection always collects the whole body before it calls the application, and
+then sets C{wsgi.input} and C{CONTENT_LENGTH} to what it got.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = [
     "ABORT",
     "END",
+    "REQUEST_VARIABLES",
     "Fields",
     "ICodec",
+    "ICodecFactory",
     "Limits",
     "Marker",
     "Reply",
@@ -27,6 +34,20 @@ __all__ = [
     "Truncated",
     "WireError",
 ]
+
+
+REQUEST_VARIABLES = (
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REQUEST_URI",
+    "RAW_URI",
+    "SERVER_PROTOCOL",
+)
+"""
+Variables that every request has. A connection's template has them too, as empty
+strings: the dictionary then has its final size when it is copied.
+"""
 
 
 class Marker:
@@ -67,6 +88,9 @@ class Request:
     """
     A request whose head is complete.
 
+    It belongs to the codec, which may give the same object, filled anew, for the next
+    request: take what you need before you ask for another event after C{END}.
+
     @ivar environ: a fresh dictionary: the connection's template and the variables
         of this request (CGI names, native strings as PEP 3333 wants them). The
         gateway adds C{wsgi.input} and hands this very object to the application.
@@ -76,9 +100,11 @@ class Request:
     @ivar expectContinue: the client waits for C{100 Continue} before it sends the
         body.
     @ivar done: nothing of this request follows, not even C{END}.
+    @ivar line: the request line, for the scoreboard and the log; e.g.
+        C{b"GET / HTTP/1.1"}.
     """
 
-    __slots__ = ("bodyLength", "done", "environ", "expectContinue")
+    __slots__ = ("bodyLength", "done", "environ", "expectContinue", "line")
 
     def __init__(
         self,
@@ -86,18 +112,22 @@ class Request:
         bodyLength: int = 0,
         done: bool = True,
         expectContinue: bool = False,
+        line: bytes = b"",
     ) -> None:
         self.environ = environ
         self.bodyLength = bodyLength
         self.done = done
         self.expectContinue = expectContinue
+        self.line = line
 
 
 class Fields:
     """
-    The checked and rendered header fields of a response.
+    The checked and rendered header fields of a response. One object may serve many
+    responses: it is never changed.
 
-    @ivar block: C{Name: value} lines, each ended by CRLF; without the empty line.
+    @ivar block: C{Name: value} lines, each ended by CRLF; without the empty line, and
+        without Content-Length: the codec renders that where it belongs.
     @ivar contentLength: what the application declared, or -1.
     @ivar hasDate: the application gave its own Date.
     @ivar hasServer: the application gave its own Server.
@@ -184,15 +214,22 @@ class ICodec(Protocol):
     @ivar keepAlive: whether the connection serves another request after the
         current answer; decided when the head is rendered, and false at the latest
         from L{close} on.
+    @ivar idle: whether nothing of a next request has arrived: the connection may be
+        closed without harm, and asking for the next event is idle, too. False from
+        the first byte of a request on; what it says is used before the first request
+        and after the end of an answer's rendering.
     """
 
     keepAlive: bool
+    idle: bool
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> Request | bytes | Marker | Reply | None:
         """
         Take more bytes from the peer.
 
         @param data: what was received; C{b""} is the end of the stream.
+        @return: the next event, as from L{nextEvent}, one call fewer.
+        @raise WireError: as L{nextEvent}.
         """
 
     def nextEvent(self) -> Request | bytes | Marker | Reply | None:
@@ -204,12 +241,6 @@ class ICodec(Protocol):
         @raise Truncated: the stream ended inside a request.
         """
 
-    def idle(self) -> bool:
-        """
-        @return: whether nothing of a next request has arrived: the connection may
-            be closed without harm.
-        """
-
     def close(self) -> None:
         """
         Let the current or next answer be the last on this connection.
@@ -218,7 +249,8 @@ class ICodec(Protocol):
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
         """
         Render a complete answer; a body where the method or the status allows none
-        is left out. Content-Length is added when C{fields} has none.
+        is left out. Content-Length is C{fields.contentLength}, else the body's size;
+        a gateway makes sure that they do not contradict each other.
 
         @param status: as given to C{start_response}, e.g. C{"200 OK"}.
         """
@@ -242,8 +274,45 @@ class ICodec(Protocol):
         Render the end of the answer.
         """
 
+    def interim(self, status: int, block: bytes = b"") -> bytes:
+        """
+        Render an informational answer (100 Continue, 103 Early Hints).
+
+        @param block: rendered header lines, as in L{Fields}.
+        @return: C{b""} where the protocol or the client has no place for one.
+        """
+
     def error(self, status: int) -> bytes:
         """
         Render a complete plain answer to a request that was refused or failed;
         C{b""} where the protocol can only close. The connection closes after it.
+        """
+
+
+class ICodecFactory(Protocol):
+    """
+    Makes the codecs of one worker's connections. Found by name with
+    C{svctree.wire.registry.codecs(name)}, which gives a callable
+    C{(limits, mount, serverName) -> ICodecFactory}.
+    """
+
+    def __call__(
+        self,
+        template: dict[str, object],
+        trust: Callable[[str], bool] | None,
+    ) -> ICodec:
+        """
+        @param template: variables of this connection: C{wsgi.*} but for the input,
+            C{SERVER_*}, C{REMOTE_*}, C{SCRIPT_NAME} (the mount) and
+            L{REQUEST_VARIABLES}. The codec copies it for each request and never
+            changes it.
+        @param trust: tells whether an address belongs to a trusted proxy, when the
+            peer of this connection is one itself; L{None} when it is not.
+        """
+
+    def tick(self, now: float) -> None:
+        """
+        A new second has begun.
+
+        @param now: seconds since the epoch.
         """
