@@ -1,3 +1,49 @@
 """
 One schema for every option; the file format; the flags.
+
+Nothing here imports Twisted but L{svctree.settings.usageflags}.
 """
+
+from svctree.settings.inifile import IniFile, parseIni, readIni
+from svctree.settings.machine import usableProcessors, workerRange
+from svctree.settings.names import addNames
+from svctree.settings.option import Group, Option, optionsOf
+from svctree.settings.problems import BadValue, Problem, SettingsError, nearest
+from svctree.settings.schema import (
+    DEMO,
+    ApplicationSettings,
+    ListenSettings,
+    PoolSettings,
+    ProcessSettings,
+    RequestSettings,
+    Settings,
+    WatchSettings,
+    WorkerSettings,
+)
+from svctree.settings.sources import loadSettings
+
+__all__ = [
+    "DEMO",
+    "ApplicationSettings",
+    "BadValue",
+    "Group",
+    "IniFile",
+    "ListenSettings",
+    "Option",
+    "PoolSettings",
+    "Problem",
+    "ProcessSettings",
+    "RequestSettings",
+    "Settings",
+    "SettingsError",
+    "WatchSettings",
+    "WorkerSettings",
+    "addNames",
+    "loadSettings",
+    "nearest",
+    "optionsOf",
+    "parseIni",
+    "readIni",
+    "usableProcessors",
+    "workerRange",
+]
