@@ -5,7 +5,8 @@ Every zope interface of the project.
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zope.interface import Attribute, Interface
 
@@ -17,6 +18,7 @@ __all__ = [
     "IPinged",
     "IReloadable",
     "IScalable",
+    "IWorkerModel",
 ]
 
 
@@ -116,4 +118,33 @@ class IPinged(Interface):
         """
         @return: a Deferred that fires when all is well, and fails or never fires
             otherwise.
+
+
+class IWorkerModel(Interface):
+    """
+    How the work of a pool is shared out among processes and threads.
+    """
+
+    name = Attribute("C{str}: the value of the option C{workermodel}.")
+
+    inProcess = Attribute(
+        "C{bool}: the application runs in this very process, without zygote."
+    )
+
+    def processes(settings: Any) -> tuple[int, int]:
+        """
+        @param settings: the pool's L{svctree.settings.PoolSettings}.
+        @return: the least and the greatest number of workers; the pool follows the
+            load between them.
+        """
+
+    def threads(settings: Any) -> int:
+        """
+        @return: how many requests a worker can have in hand.
+        """
+
+    def flags(settings: Any) -> Mapping[str, bool]:
+        """
+        @return: C{multithread}, C{multiprocess} and C{runOnce}, what the application
+            is told under the names C{wsgi.*} (PEP 3333).
         """

@@ -1,0 +1,169 @@
+"""
+The master's end of a zygote: its process, and the messages to and from it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IReactorProcess
+from twisted.internet.protocol import Factory, ProcessProtocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+from svctree.pool.messages import Boot, Message, MessageError, decode, encode
+
+__all__ = ["ZygoteLink"]
+
+_log = Logger("svctree.pool")
+
+
+class _Control(LineOnlyReceiver):
+    """
+    Turns lines into messages.
+    """
+
+    delimiter = b"\n"
+    MAX_LENGTH = 1 << 22
+
+    def __init__(self, received: Callable[[Message], None]) -> None:
+        self._received = received
+
+    def lineReceived(self, line: bytes) -> None:
+        try:
+            message = decode(line)
+        except MessageError as error:
+            _log.error("zygote: {error}", error=error)
+        else:
+            self._received(message)
+
+
+class ZygoteLink(ProcessProtocol):
+    """
+    Starts one zygote and talks to it.
+
+    @ivar pid: the zygote's, L{None} when it has ended.
+    """
+
+    pid: int | None = None
+
+    def __init__(
+        self,
+        reactor: Any,
+        received: Callable[[Message], None],
+        ended: Callable[[str], None],
+    ) -> None:
+        """
+        @param reactor: provides L{IReactorProcess} and C{adoptStreamConnection}.
+        @param received: called with each message.
+        @param ended: called once, with how the zygote ended, after its last message.
+        """
+        self._reactor = reactor
+        self._received = received
+        self._ended = ended
+        self._line = -1
+        self._control: _Control | None = None
+        self._how: str | None = None
+
+    def start(self, boot: Boot, scoreboard: int, sockets: Sequence[int]) -> None:
+        """
+        Spawn the zygote and send it its first message.
+
+        @param scoreboard: descriptor of the scoreboard's memory.
+        @param sockets: descriptors of the listening sockets.
+        @raise OSError: the system gave no process or no descriptors.
+        """
+        ours, theirs = socket.socketpair()
+        lineRead, self._line = os.pipe()
+        null = os.open(os.devnull, os.O_RDONLY)
+        fds = [null, 1, 2, theirs.fileno(), lineRead, scoreboard, *sockets]
+        try:
+            self._adopt(ours)
+            transport = IReactorProcess(self._reactor).spawnProcess(
+                self,
+                sys.executable,
+                [sys.executable, "-m", "svctree.worker", f"{boot.pool}"],
+                env=_environment(),
+                childFDs=dict(enumerate(fds)),
+            )
+            self.pid = transport.pid
+        except BaseException:
+            self.hangUp()
+            raise
+        finally:
+            theirs.close()
+            os.close(lineRead)
+            os.close(null)
+        self.send(boot)
+
+    def _adopt(self, ours: socket.socket) -> None:
+        factory = Factory.forProtocol(_Control)
+        control = _Control(self._received)
+        control.connectionLost = self._controlLost  # type: ignore[method-assign]
+        factory.buildProtocol = lambda address: control  # type: ignore[method-assign, assignment]
+        ours.setblocking(False)
+        self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
+        ours.close()
+        self._control = control
+
+    def send(self, message: Message, fd: int | None = None) -> None:
+        """
+        Send a message, and with it a descriptor; nothing happens when the zygote is
+        gone.
+        """
+        if self._control is None or self._control.transport is None:
+            return
+        if fd is not None:
+            self._control.transport.sendFileDescriptor(fd)  # type: ignore[attr-defined]
+        self._control.transport.write(encode(message))
+
+    def kill(self, signal: int) -> None:
+        """
+        Send a signal to the zygote itself, if it still runs.
+        """
+        if self.pid is not None:
+            os.kill(self.pid, signal)
+
+    def hangUp(self) -> None:
+        """
+        End the generation whatever its zygote does: everybody in it sees the end of
+        the line.
+        """
+        if self._line >= 0:
+            os.close(self._line)
+            self._line = -1
+        if self._control is not None and self._control.transport is not None:
+            self._control.transport.loseConnection()
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        The zygote was reaped.
+        """
+        self.pid = None
+        value = reason.value
+        signal = getattr(value, "signal", None)
+        status = getattr(value, "exitCode", None)
+        self._how = f"signal {signal}" if signal else f"exit status {status}"
+        self._endIfComplete()
+
+    def _controlLost(self, reason: Failure = connectionDone) -> None:
+        self._control = None
+        self._endIfComplete()
+
+    def _endIfComplete(self) -> None:
+        # The last messages may be read after the process was reaped.
+        if self._how is not None and self._control is None:
+            self._ended(self._how)
+
+
+def _environment() -> dict[str, str]:
+    """
+    The zygote must find svctree where the master found it, and nothing of its own in
+    the working directory (C{PYTHONSAFEPATH}, since Python 3.11).
+    """
+    return {**os.environ, "PYTHONSAFEPATH": "1"}

@@ -1,0 +1,155 @@
+"""
+What a pool looks at now and then: requests that take too long, and the load.
+
+Everything else in a pool is an event. A request that hangs makes none, so its time
+is read from the scoreboard.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from svctree.pool.roster import Roster, WorkerRecord
+from svctree.pool.scoreboard import STATE, State
+
+if TYPE_CHECKING:
+    from svctree.pool.service import PoolService
+    from svctree.pool.shared import Shared
+
+__all__ = ["Watch"]
+
+_log = Logger("svctree.pool")
+
+# Time for the stacks to be written before the process is killed.
+_DUMP_TIME = 0.3
+
+# The load: share of busy workers, over so many looks, and what it leads to. One
+# worker more as soon as nearly all are busy; one less only when the remaining ones
+# would still be half idle, so that the number does not swing.
+_LOOKS = 8
+_GROW_ABOVE = 0.75
+_SHRINK_BELOW = 0.4
+_SHRINK_LOOKS = 40
+
+_DUMP_SIGNAL = signal.SIGUSR2
+
+
+class Watch:
+    """
+    Looks at the scoreboard of one pool.
+    """
+
+    def __init__(self, pool: PoolService, shared: Shared) -> None:
+        self._pool = pool
+        self._shared = shared
+        self._least, self._most = shared.model.processes(shared.settings)
+        self._busy: list[float] = []
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = shared.reactor
+
+    def start(self) -> None:
+        """
+        Begin to look, as often as the settings need it.
+        """
+        timeout = self._shared.settings.timeout
+        intervals = []
+        if timeout:
+            intervals.append(min(1.0, timeout / 10))
+        if self._least < self._most:
+            intervals.append(0.25)
+        if intervals and not self._loop.running:
+            self._loop.start(max(0.02, min(intervals)), now=False)
+
+    def stop(self) -> None:
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> None:
+        timeout = self._shared.settings.timeout
+        if timeout:
+            limit = time.monotonic_ns() - int(timeout * 1e9)
+            for generation in self._pool.generations:
+                for record in list(generation.roster.workers.values()):
+                    self._checkRequests(generation.roster, record, limit)
+        if self._least < self._most:
+            self._followLoad()
+
+    def _checkRequests(self, roster: Roster, record: WorkerRecord, limit: int) -> None:
+        slot = self._shared.scoreboard.slots[record.slot]
+        started = [cell.words[0] for cell in slot.cells if cell.words[0]]
+        late = [start for start in started if start <= limit]
+        if not late:
+            return
+        if not record.stuck:
+            record.stuck = True
+            slot.words[STATE] = State.STUCK
+            self._report(record, slot.oldest())
+            # The handler writes the stacks without needing the interpreter.
+            roster.kill(record, _DUMP_SIGNAL)
+            roster.replace(record, "a request took too long")
+            if len(started) > len(late):
+                roster.retire(record, 0.0)
+        if len(started) == len(late) and not record.killing:
+            # Nobody else's request is in there (any more).
+            record.killing = True
+            self._shared.reactor.callLater(
+                _DUMP_TIME,
+                roster.kill,
+                record,
+                signal.SIGKILL,
+                "a request took too long",
+            )
+
+    def _report(self, record: WorkerRecord, start: int) -> None:
+        cells = self._shared.scoreboard.slots[record.slot].cells
+        lines = [line for begun, line in (c.read() for c in cells) if begun == start]
+        _log.error(
+            "{pool}: worker {slot} (pid {pid}): {request} runs for {age:.1f} s, "
+            "timeout is {timeout:g} s; the stacks of its threads follow, then it is "
+            "replaced",
+            pool=self._shared.name,
+            slot=record.slot,
+            pid=record.pid,
+            request=repr(lines[0]) if lines and lines[0] else "a request",
+            age=(time.monotonic_ns() - start) / 1e9,
+            timeout=self._shared.settings.timeout,
+        )
+
+    def _followLoad(self) -> None:
+        generation = self._pool.generation
+        if generation is None or not generation.isReady:
+            return
+        slots = self._shared.scoreboard.slots
+        records = [r for r in generation.roster.workers.values() if r.ready]
+        if not records:
+            return
+        busy = sum(1 for r in records if slots[r.slot].oldest())
+        self._busy.append(busy / len(records))
+        del self._busy[:-_SHRINK_LOOKS]
+        target = self._pool.target
+        recent = self._busy[-_LOOKS:]
+        share = sum(recent) / len(recent)
+        if len(recent) == _LOOKS and share > _GROW_ABOVE and target < self._most:
+            self._scale(target + 1, share)
+        elif len(self._busy) == _SHRINK_LOOKS and target > self._least:
+            share = sum(self._busy) / _SHRINK_LOOKS
+            # The share that the remaining workers would have.
+            if share * target / (target - 1) < _SHRINK_BELOW:
+                self._scale(target - 1, share)
+
+    def _scale(self, target: int, share: float) -> None:
+        self._busy.clear()
+        _log.info(
+            "{pool}: {share:.0%} of the workers are busy, {target} from now on",
+            pool=self._shared.name,
+            share=share,
+            target=target,
+        )
+        self._pool.scale(target).addErrback(
+            lambda failure: _log.failure("{pool}: scaling", failure, pool=self._pool)
+        )

@@ -1,0 +1,180 @@
+"""
+A worker process, from the fork to its end.
+
+What it serves with is a loop (C{svctree.worker.loops}); this module connects the
+loop to the world around it: signals, the channel to the zygote, the end of the
+master, the scoreboard, and the operator's hooks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import gc
+import os
+import random
+import select
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from svctree.pool import messages
+from svctree.pool.scoreboard import STATE, Slot, State
+from svctree.worker.application import ApplicationError, loadApplication, loadCallable
+from svctree.worker.channel import Channel
+from svctree.worker.config import WorkerConfig
+from svctree.worker.loops import makeLoop
+
+__all__ = ["DUMP_SIGNAL", "Worker", "setTitle"]
+
+DUMP_SIGNAL = signal.SIGUSR2
+"""Makes a worker write the stacks of all its threads to descriptor 2, whatever it is
+doing: the handler is C code and needs no interpreter."""
+
+_ORPHAN_GRACE = 1.0
+_SIGNAL_GRACE = 3.0
+
+
+class Worker:
+    """
+    One worker.
+    """
+
+    def __init__(
+        self,
+        boot: messages.Boot,
+        slot: Slot,
+        channel: Channel,
+        line: int,
+        sockets: Sequence[socket.socket],
+        application: Callable[..., Any] | None,
+    ) -> None:
+        """
+        @param line: the read end of the pipe that ends with the master.
+        @param application: already imported, or L{None}: import it here.
+        """
+        self._boot = boot
+        self._settings = boot.settings
+        self._slot = slot
+        self._channel = channel
+        self._line = line
+        self._sockets = sockets
+        self._application = application
+
+    def run(self) -> int:
+        """
+        Boot, serve, end.
+
+        @return: the exit status.
+        """
+        gc.enable()
+        random.seed()
+        self._slot.begin(os.getpid(), self._boot.generation)
+        setTitle(self._boot, f"worker {self._slot.number} [{self._boot.pool}]")
+        try:
+            application = self._boots()
+        except ApplicationError as error:
+            self._channel.send(messages.BootFailed(str(error), error.details, 4))
+            return 4
+        except BaseException as error:
+            line = traceback.format_exception_only(type(error), error)[-1].strip()
+            reason = f"a worker of pool {self._boot.pool!r} failed to boot: {line}"
+            self._channel.send(messages.BootFailed(reason, traceback.format_exc(), 3))
+            return 3
+        config = WorkerConfig.fromSettings(self._settings)
+        self._loop = makeLoop(application, config, self._sockets, self._slot)
+        self._loop.onRetireWanted = self._retireWanted
+        self._watchSignals()
+        self._loop.watch(self._channel.fileno(), self._fromZygote)
+        self._loop.watch(self._line, self._masterGone)
+        self._slot.words[STATE] = State.IDLE
+        self._channel.send(messages.Ready())
+        self._loop.run()
+        self._callHooks("onWorkerStop")
+        # The interpreter's own way out would unwind through the zygote's frames.
+        atexit._run_exitfuncs()
+        return 0
+
+    def _boots(self) -> Callable[..., Any]:
+        application = self._application
+        if application is None:
+            application = loadApplication(self._settings["application"])
+        self._callHooks("onWorkerStart")
+        return application
+
+    def _callHooks(self, option: str) -> None:
+        for name in _names(self._settings.get(option)):
+            loadCallable(name)()
+
+    def _watchSignals(self) -> None:
+        read, write = os.pipe()
+        for fd in (read, write):
+            os.set_blocking(fd, False)
+
+        def onSignal() -> None:
+            with contextlib.suppress(BlockingIOError):
+                received = os.read(read, 4096)
+                if signal.SIGTERM in received:
+                    self._loop.retire(_SIGNAL_GRACE, True)
+
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self._loop.watch(read, onSignal)
+        hooks = _names(self._settings.get("onRequestTimeout"))
+        if hooks:
+            # The dump goes on to the handler that was there: the hooks run when, and
+            # if, the main thread comes back to the interpreter.
+            signal.signal(DUMP_SIGNAL, lambda *_: [loadCallable(n)() for n in hooks])
+        faulthandler.register(DUMP_SIGNAL, file=2, all_threads=True, chain=bool(hooks))
+
+    def _retireWanted(self, reason: str) -> None:
+        self._channel.send(messages.RetireWanted(reason))
+
+    def _fromZygote(self) -> None:
+        for message in self._channel.receive():
+            if isinstance(message, messages.Retire):
+                self._retire(message.grace, message.drain)
+            elif isinstance(message, messages.ReopenLog):
+                fd = self._channel.takeFd()
+                os.dup2(fd, 2)
+                os.close(fd)
+        if not self._channel.open:
+            # The zygote is gone. The master makes another generation and ends this
+            # one when that is ready (by closing the line); until then, serve.
+            self._loop.unwatch(self._channel.fileno())
+
+    def _masterGone(self) -> None:
+        if not select.select([self._line], [], [], 0)[0]:
+            return
+        self._loop.unwatch(self._line)
+        # Nobody is left who would kill this process if it did not come to its end.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(
+            signal.ITIMER_REAL, max(0.1, float(self._settings["gracefulTimeout"]))
+        )
+        self._retire(_ORPHAN_GRACE, False)
+
+    def _retire(self, grace: float, drain: bool) -> None:
+        self._slot.words[STATE] = State.RETIRING
+        self._loop.retire(grace, drain)
+
+
+def _names(value: object) -> list[str]:
+    if not value:
+        return []
+    return [value] if isinstance(value, str) else [str(name) for name in value]  # type: ignore[attr-defined]
+
+
+def setTitle(boot: messages.Boot, title: str) -> None:
+    """
+    Show in C{ps} what this process is, where C{setproctitle} is installed.
+    """
+    if not boot.settings.get("proctitle", True):
+        return
+    with contextlib.suppress(ImportError):
+        from setproctitle import setproctitle
+
+        setproctitle(f"svctree: {title}")

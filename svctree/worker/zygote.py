@@ -1,0 +1,355 @@
+"""
+The zygote: imports the application once, then forks workers on request.
+
+Plain Python, one thread, no reactor, so that forking is safe. It only does what it
+is told (fork, signal, reap, report); how many workers there are, and when, is the
+master's to decide.
+
+It ends with its master: descriptor L{LINE} is the read end of a pipe whose other end
+only the master holds. Its workers hold the same pipe, so that they notice even when
+the zygote is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+from svctree.pool import messages
+from svctree.pool.messages import Message
+from svctree.pool.scoreboard import Scoreboard
+from svctree.worker.application import ApplicationError, loadApplication
+from svctree.worker.channel import Channel
+from svctree.worker.process import Worker, setTitle
+
+__all__ = ["CONTROL", "LINE", "SCOREBOARD", "SOCKETS", "Zygote", "main"]
+
+# The descriptors that the master hands over.
+CONTROL, LINE, SCOREBOARD, SOCKETS = 3, 4, 5, 6
+
+_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGPIPE")
+
+
+class _Child:
+    """
+    A worker as its zygote sees it.
+    """
+
+    __slots__ = ("channel", "deadline", "ready", "slot")
+
+    def __init__(self, slot: int, channel: Channel) -> None:
+        self.slot = slot
+        self.channel = channel
+        self.ready = False
+        self.deadline = float("inf")
+
+
+class Zygote:
+    """
+    One generation's parent of workers.
+    """
+
+    def __init__(self, control: Channel, boot: messages.Boot) -> None:
+        self._control = control
+        self._boot = boot
+        self._board = Scoreboard(SCOREBOARD, boot.slots, boot.cells)
+        self._sockets = [
+            socket.socket(fileno=SOCKETS + index) for index in range(boot.sockets)
+        ]
+        self._application: object | None = None
+        self._children: dict[int, _Child] = {}
+        self._channels: dict[int, int] = {}
+        self._ending = False
+        self._handlers: dict[type, object] = {
+            messages.Spawn: self._spawn,
+            messages.Retire: self._retire,
+            messages.Kill: self._kill,
+            messages.ReopenLog: self._reopenLog,
+            messages.Ping: lambda ping: control.send(messages.Pong(ping.serial)),
+        }
+
+    def load(self) -> None:
+        """
+        Import the application (with C{preload}) and settle memory for forking.
+
+        @raise ApplicationError: it cannot be imported.
+        """
+        begun = time.monotonic()
+        before = set(sys.modules)
+        # What the import makes lives as long as the process; collecting it many
+        # times on the way would only cost.
+        gc.disable()
+        if self._boot.settings.get("preload", True):
+            with _dyingWithMaster():
+                self._application = loadApplication(self._boot.settings["application"])
+        gc.collect()
+        # A collection in a worker would write into the headers of every object
+        # here, and so unshare the pages (the manual of gc.freeze).
+        gc.freeze()
+        self._control.send(
+            messages.Loaded(time.monotonic() - begun, _files(set(sys.modules) - before))
+        )
+        if _threads() > 1:
+            self._control.send(
+                messages.Notice(
+                    f"the import of {self._boot.settings['application']} started "
+                    f"{_threads() - 1} thread(s); they do not exist in the workers "
+                    "(start them in on-worker-start, or set preload = no)"
+                )
+            )
+
+    def run(self) -> None:
+        """
+        Serve the master until it has no use for this generation, or is gone.
+        """
+        wake, self._wakeWrite = os.pipe()
+        for fd in (wake, self._wakeWrite):
+            os.set_blocking(fd, False)
+        self._wakeRead = wake
+        signal.set_wakeup_fd(self._wakeWrite, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._poll = select.poll()
+        for fd in (CONTROL, LINE, wake):
+            self._poll.register(fd, select.POLLIN)
+        while not (self._ending and not self._children):
+            for fd, _ in self._poll.poll(self._untilDeadline()):
+                self._readable(fd)
+            # Only here do children leave the tables, never among the events.
+            self._reap()
+            self._killOverdue()
+
+    def _readable(self, fd: int) -> None:
+        if fd == LINE:
+            self._masterGone()
+        elif fd == CONTROL:
+            for message in self._control.receive():
+                self._handlers[type(message)](message)  # type: ignore[operator]
+            if not self._control.open:
+                self._masterGone()
+        elif fd == self._wakeRead:
+            with contextlib.suppress(BlockingIOError):
+                os.read(fd, 4096)
+        else:
+            self._fromWorker(fd)
+
+    def _masterGone(self) -> None:
+        """
+        Workers see the end of the line too and retire by themselves; what is still
+        booting has nobody to serve.
+        """
+        for fd in (CONTROL, LINE):
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(fd)
+        self._ending = True
+        for pid, child in self._children.items():
+            if not child.ready:
+                os.kill(pid, signal.SIGKILL)
+            child.deadline = min(
+                child.deadline,
+                time.monotonic() + float(self._boot.settings["gracefulTimeout"]),
+            )
+
+    def _spawn(self, message: messages.Spawn) -> None:
+        ours, theirs = Channel.pair()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            self._control.send(messages.ForkFailed(message.slot, str(error)))
+            return
+        if pid == 0:
+            self._becomeWorker(message.slot, ours, theirs)
+        theirs.close()
+        self._children[pid] = _Child(message.slot, ours)
+        self._channels[ours.fileno()] = pid
+        self._poll.register(ours.fileno(), select.POLLIN)
+        self._control.send(messages.Forked(message.slot, pid))
+
+    def _becomeWorker(self, slot: int, ours: Channel, theirs: Channel) -> None:
+        """
+        In the child: let go of what is the zygote's, and never come back.
+        """
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for fd in (self._wakeRead, self._wakeWrite, CONTROL):
+                os.close(fd)
+            ours.close()
+            for child in self._children.values():
+                child.channel.close()
+            worker = Worker(
+                self._boot,
+                self._board.slots[slot],
+                theirs,
+                LINE,
+                self._sockets,
+                self._application,  # type: ignore[arg-type]
+            )
+            status = worker.run()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+            with contextlib.suppress(BaseException):
+                sys.stderr.flush()
+            os._exit(status)
+
+    def _retire(self, message: messages.Retire) -> None:
+        if message.pid == 0:
+            self._ending = True
+        for pid, child in self._children.items():
+            if message.pid in (0, pid):
+                child.deadline = min(
+                    child.deadline, time.monotonic() + message.deadline
+                )
+                child.channel.send(message)
+
+    def _kill(self, message: messages.Kill) -> None:
+        # Not reaped yet, so the pid is still this worker's.
+        if message.pid in self._children:
+            os.kill(message.pid, message.signal)
+
+    def _reopenLog(self, message: messages.ReopenLog) -> None:
+        fd = self._control.takeFd()
+        os.dup2(fd, 2)
+        for child in self._children.values():
+            child.channel.send(message, fd)
+        os.close(fd)
+
+    def _fromWorker(self, fd: int) -> None:
+        pid = self._channels[fd]
+        child = self._children[pid]
+        for message in child.channel.receive():
+            self._report(pid, child, message)
+        if not child.channel.open:
+            # Its end is reported when it is reaped.
+            self._poll.unregister(fd)
+
+    def _report(self, pid: int, child: _Child, message: Message) -> None:
+        if isinstance(message, messages.Ready):
+            child.ready = True
+            message = messages.Ready(child.slot, pid)
+        elif isinstance(message, messages.RetireWanted):
+            message = messages.RetireWanted(message.reason, child.slot, pid)
+        elif isinstance(message, messages.BootFailed):
+            message = message._replace(pid=pid)
+        self._control.send(message)
+
+    def _reap(self) -> None:
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self._children.pop(pid, None)
+            if child is None:  # the application started a process when imported
+                continue
+            for message in child.channel.receive() if child.channel.open else ():
+                self._report(pid, child, message)
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(child.channel.fileno())
+            del self._channels[child.channel.fileno()]
+            child.channel.close()
+            self._board.slots[child.slot].clear()
+            self._control.send(
+                messages.Exited(
+                    child.slot, pid, os.waitstatus_to_exitcode(status), child.ready
+                )
+            )
+
+    def _untilDeadline(self) -> int | None:
+        nearest = min(
+            (child.deadline for child in self._children.values()), default=float("inf")
+        )
+        if nearest == float("inf"):
+            return None
+        return max(0, int((nearest - time.monotonic()) * 1000) + 1)
+
+    def _killOverdue(self) -> None:
+        now = time.monotonic()
+        for pid, child in self._children.items():
+            if child.deadline <= now:
+                child.deadline = float("inf")
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _dyingWithMaster():  # type: ignore[no-untyped-def]
+    """
+    While application code runs here nobody reads L{LINE}; let the kernel tell of its
+    end by a signal, so that an import that hangs does not outlive the master.
+    """
+
+    def onSignal(*_: object) -> None:
+        if select.select([LINE], [], [], 0)[0]:
+            os._exit(1)
+
+    flags = fcntl.fcntl(LINE, fcntl.F_GETFL)
+    previous = signal.signal(signal.SIGIO, onSignal)
+    try:
+        fcntl.fcntl(LINE, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(LINE, fcntl.F_SETFL, flags | getattr(os, "O_ASYNC", 0))
+        onSignal()
+        yield
+    finally:
+        fcntl.fcntl(LINE, fcntl.F_SETFL, flags)
+        signal.signal(signal.SIGIO, previous)
+
+
+def _files(names: set[str]) -> list[str]:
+    found = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    return sorted(path for path in found if path)
+
+
+def _threads() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        import threading
+
+        return threading.active_count()
+
+
+def main() -> None:
+    """
+    The process: take the first message, load, serve, end.
+    """
+    for name in _IGNORED:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # The interpreter put the working directory first; the master says what belongs.
+    if sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+    os.environ.pop("PYTHONSAFEPATH", None)
+    control = Channel(socket.socket(fileno=CONTROL))
+    received: list[Message] = []
+    while control.open and not received:
+        received = control.receive(wait=True)
+    if not received:
+        return
+    boot = received[0]
+    assert isinstance(boot, messages.Boot)
+    # What the application starts has no business with any of these.
+    for fd in range(CONTROL, SOCKETS + boot.sockets):
+        os.set_inheritable(fd, False)
+    sys.path[:0] = [path for path in boot.path if path not in sys.path]
+    os.environ.update(boot.settings.get("env", {}))
+    setTitle(boot, f"zygote [{boot.pool}] generation {boot.generation}")
+    zygote = Zygote(control, boot)
+    try:
+        zygote.load()
+    except ApplicationError as error:
+        control.send(messages.BootFailed(str(error), error.details, 4))
+        raise SystemExit(4)
+    zygote.run()
