@@ -118,6 +118,7 @@ class IPinged(Interface):
         """
         @return: a Deferred that fires when all is well, and fails or never fires
             otherwise.
+        """
 
 
 class IWorkerModel(Interface):

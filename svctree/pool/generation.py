@@ -188,7 +188,7 @@ class Generation:
         self.roster.retireAll()
         self.send(messages.Retire(0, grace, drain, deadline))
         if self.zygote is None and not self.isGone:
-            self._link.hangUp()
+            self.orphaned()
         return self.whenGone()
 
     def whenGone(self) -> Deferred[None]:
@@ -225,6 +225,8 @@ class Generation:
         """
         self.retiring = True
         self._link.hangUp()
+        if self.isGone:
+            return
         self.roster.forgetDead()
         if self.roster.workers:
             self._shared.reactor.callLater(_ORPHAN_INTERVAL, self.orphaned)

@@ -31,8 +31,11 @@ class _Control(LineOnlyReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 1 << 22
 
-    def __init__(self, received: Callable[[Message], None]) -> None:
+    def __init__(
+        self, received: Callable[[Message], None], lost: Callable[[], None]
+    ) -> None:
         self._received = received
+        self._lost = lost
 
     def lineReceived(self, line: bytes) -> None:
         try:
@@ -41,6 +44,9 @@ class _Control(LineOnlyReceiver):
             _log.error("zygote: {error}", error=error)
         else:
             self._received(message)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost()
 
 
 class ZygoteLink(ProcessProtocol):
@@ -102,12 +108,12 @@ class ZygoteLink(ProcessProtocol):
         self.send(boot)
 
     def _adopt(self, ours: socket.socket) -> None:
-        factory = Factory.forProtocol(_Control)
-        control = _Control(self._received)
-        control.connectionLost = self._controlLost  # type: ignore[method-assign]
-        factory.buildProtocol = lambda address: control  # type: ignore[method-assign, assignment]
+        control = _Control(self._received, self._controlLost)
         ours.setblocking(False)
-        self._reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
+        # The reactor duplicates the descriptor.
+        self._reactor.adoptStreamConnection(
+            ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: control)
+        )
         ours.close()
         self._control = control
 
@@ -151,7 +157,7 @@ class ZygoteLink(ProcessProtocol):
         self._how = f"signal {signal}" if signal else f"exit status {status}"
         self._endIfComplete()
 
-    def _controlLost(self, reason: Failure = connectionDone) -> None:
+    def _controlLost(self) -> None:
         self._control = None
         self._endIfComplete()
 

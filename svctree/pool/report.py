@@ -44,7 +44,7 @@ def describePool(pool: PoolService, shared: Shared | None) -> dict[str, Any]:
         "application": settings.application,
         "protocol": settings.protocol,
         "workermodel": settings.workermodel,
-        "target": pool.target,
+        "target": pool.size,
         "generation": pool.generation.number if pool.generation else 0,
         "lastReload": pool.lastReload,
         "workers": [],

@@ -11,15 +11,24 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from svctree.interfaces import IListener
+from svctree.interfaces import (
+    IDrained,
+    IHurried,
+    IListener,
+    ILogHolder,
+    IPinged,
+    IReloadable,
+    IScalable,
+)
 from svctree.pool.errors import BootError, PoolError, ReloadError, ScaleError
 from svctree.pool.generation import Generation
 from svctree.pool.models import model
 from svctree.pool.report import describePool
 from svctree.pool.shared import Shared
 from svctree.pool.watch import Watch
-from svctree.service import Service
+from svctree.service import IServiceCollection, Service
 from svctree.settings import PoolSettings
 
 __all__ = ["PoolService"]
@@ -31,6 +40,7 @@ _log = Logger("svctree.pool")
 _GRACE_OF_STOP = 0.25
 
 
+@implementer(IReloadable, IScalable, IHurried, IDrained, ILogHolder, IPinged)
 class PoolService(Service):
     """
     Serves a WSGI application from worker processes.
@@ -150,9 +160,9 @@ class PoolService(Service):
         self._shared.close()
         self._shared = None
 
-    def stopFast(self) -> None:
+    def hurry(self) -> None:
         """
-        Give requests in hand no more time; for a second signal while stopping.
+        Give requests in hand no more time.
         """
         for generation in [self._current, *self._others]:
             if generation is not None:
@@ -169,7 +179,9 @@ class PoolService(Service):
         found: list[IListener] = []
         for listener in self._listeners:
             if isinstance(listener, str):
-                found.append(IListener(self.parent.getServiceNamed(listener)))
+                found.append(
+                    IListener(IServiceCollection(self.parent).getServiceNamed(listener))
+                )
             else:
                 found.append(IListener(listener))
         if not any(listener.sockets() for listener in found):
@@ -183,6 +195,16 @@ class PoolService(Service):
         assert self._shared is not None
         self._number += 1
         return Generation(self._shared, self._number, self._target, self._zygoteDied)
+
+    def drain(self) -> None:
+        """
+        Let the workers finish what they have, accept nothing more, and end; the
+        service stays up, with no workers.
+        """
+        if self._current is not None:
+            self._current.retire(
+                Shared.graceOfReload, False, self.settings.gracefulTimeout
+            )
 
     # -- reload
 
@@ -321,7 +343,7 @@ class PoolService(Service):
         return self._current.roster.scaleTo(count)
 
     @property
-    def target(self) -> int:
+    def size(self) -> int:
         """
         How many workers there shall be.
         """
@@ -341,10 +363,9 @@ class PoolService(Service):
         """
         return [g for g in (self._current, *self._others) if g is not None]
 
-    def reopenLog(self, fd: int) -> None:
+    def logReopened(self, fd: int) -> None:
         """
-        Make C{fd} descriptor 2 of every process of the pool. The descriptor stays
-        the caller's.
+        Make C{fd} descriptor 2 of every process of the pool.
         """
         for generation in self.generations:
             generation.reopenLog(fd)

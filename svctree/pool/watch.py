@@ -131,7 +131,7 @@ class Watch:
         busy = sum(1 for r in records if slots[r.slot].oldest())
         self._busy.append(busy / len(records))
         del self._busy[:-_SHRINK_LOOKS]
-        target = self._pool.target
+        target = self._pool.size
         recent = self._busy[-_LOOKS:]
         share = sum(recent) / len(recent)
         if len(recent) == _LOOKS and share > _GROW_ABOVE and target < self._most:
