@@ -1,3 +1,83 @@
 """
 Addresses and sockets.
+
+Addresses are plain values and load no Twisted; the service, which does, is loaded
+when it is first used.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from svctree.listen.address import (
+    AbstractAddress,
+    Address,
+    DescriptorAddress,
+    StdinAddress,
+    SystemdAddress,
+    TCPAddress,
+    UnixAddress,
+)
+from svctree.listen.errors import (
+    GRAMMAR,
+    AddressConflict,
+    AddressError,
+    AddressInUse,
+    AddressNotAvailable,
+    BindFailed,
+    Holder,
+    ListenError,
+    NoSuchFolder,
+    NotASocket,
+    NotInherited,
+    NotListening,
+    NotPermitted,
+    PathTooLong,
+    PrivilegedPort,
+    UnknownHost,
+    UnknownOwner,
+)
+from svctree.listen.grammar import parseAddress
+from svctree.listen.inherit import StandardInput, standardInput
+
+if TYPE_CHECKING:
+    from svctree.listen.service import ListenerService
+
+__all__ = [
+    "GRAMMAR",
+    "AbstractAddress",
+    "Address",
+    "AddressConflict",
+    "AddressError",
+    "AddressInUse",
+    "AddressNotAvailable",
+    "BindFailed",
+    "DescriptorAddress",
+    "Holder",
+    "ListenError",
+    "ListenerService",
+    "NoSuchFolder",
+    "NotASocket",
+    "NotInherited",
+    "NotListening",
+    "NotPermitted",
+    "PathTooLong",
+    "PrivilegedPort",
+    "StandardInput",
+    "StdinAddress",
+    "SystemdAddress",
+    "TCPAddress",
+    "UnixAddress",
+    "UnknownHost",
+    "UnknownOwner",
+    "parseAddress",
+    "standardInput",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "ListenerService":
+        from svctree.listen.service import ListenerService
+
+        return ListenerService
+    raise AttributeError(f"module 'svctree.listen' has no attribute {name!r}")

@@ -1,0 +1,341 @@
+"""
+The listener: a leaf of the tree that holds listening sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from twisted.application.service import IServiceCollection
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from svctree.interfaces import IListener
+from svctree.listen.address import Address, TCPAddress, UnixAddress
+from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
+from svctree.listen.errors import AddressConflict
+from svctree.listen.grammar import parseAddress
+from svctree.listen.inherit import Inheritance, inherited
+from svctree.listen.plan import Endpoint, Want, includes, plan
+from svctree.listen.unix import bindUnix
+from svctree.service import Service
+
+__all__ = ["ListenerService"]
+
+_ADOPTED = -1
+
+
+@implementer(IListener)
+class ListenerService(Service):
+    """
+    Binds addresses in the privileged phase and keeps the sockets until it stops.
+
+    By itself it accepts nothing: a pool finds it by its name and hands the sockets
+    to its workers. With C{factory} it serves an ordinary Twisted protocol factory in
+    this process.
+
+    @ivar addresses: what it listens on, as configured.
+    @ivar backlog: how many connections may wait in the kernel for each socket.
+    @ivar proxyProtocol: connections begin with a PROXY header.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *addresses: str | Address,
+        name: str = "http",
+        backlog: int = 1024,
+        proxyProtocol: bool = False,
+        factory: IProtocolFactory | None = None,
+        scheme: str | None = None,
+        reactor: Any = None,
+        inheritance: Inheritance | None = None,
+    ) -> None:
+        """
+        @param addresses: any forms of the grammar (L{parseAddress}), or addresses.
+        @param name: under which pools find it.
+        @param factory: serve this here, rather than leave the sockets to a pool.
+        @param scheme: how L{urls} begin; by default C{http}, and nothing with a
+            factory.
+        @param reactor: for C{factory}; by default the global one.
+        @param inheritance: what may be adopted; by default what this process was
+            given.
+        @raise AddressError: one of C{addresses} is none.
+        """
+        if not addresses:
+            raise ValueError("a listener needs at least one address")
+        self.setName(name)
+        self.addresses = _parsed(addresses)
+        self.backlog = backlog
+        self.proxyProtocol = proxyProtocol
+        self._factory = factory
+        self._scheme = scheme if scheme is not None else "" if factory else "http"
+        self._reactor = reactor
+        self._inheritance = inheritance
+        self._bound: list[Bound] = []
+        self._ports: list[tuple[Bound, IListeningPort]] = []
+        self._observers: list[Callable[[ListenerService], object]] = []
+        if inheritance is None:
+            inherited()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        # Sockets and whoever watches them belong to this process.
+        return {**state, "_bound": [], "_ports": [], "_observers": [], "_reactor": None}
+
+    # The life cycle
+
+    def privilegedStartService(self) -> None:
+        """
+        Bind everything, or nothing.
+
+        @raise ListenError: an address cannot be bound, or another listener of this
+            tree has it.
+        """
+        super().privilegedStartService()
+        if not self._bound:
+            self._bound = self._bindAll(self.addresses, ())
+            self._announce(self._bound)
+
+    def startService(self) -> None:
+        if not self._bound:  # a plain start: there was no privileged phase
+            self.privilegedStartService()
+        # Every listener of the tree has had its privileged phase by now.
+        for unwanted in self._inherited.closeUnclaimed():
+            self._log.warn(
+                "closed {unwanted}: it was passed to this process and no address "
+                "names it",
+                unwanted=unwanted,
+            )
+        super().startService()
+        self._serve(self._bound)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        bound, self._bound = self._bound, []
+        return self._close(bound)
+
+    # IListener
+
+    def sockets(self) -> Sequence[socket.socket]:
+        return [bound.socket for bound in self._bound]
+
+    def urls(self) -> Sequence[str]:
+        return [bound.url(self._scheme) for bound in self._bound]
+
+    def describe(self) -> dict[str, object]:
+        """
+        @return: plain data for status pages.
+        """
+        return {
+            "addresses": [address.render() for address in self.addresses],
+            "listening": [bound.render() for bound in self._bound],
+            "adopted": [bound.render() for bound in self._bound if bound.adopted],
+            "urls": list(self.urls()),
+            "backlog": self.backlog,
+            "proxyProtocol": self.proxyProtocol,
+        }
+
+    # Changes
+
+    def watch(self, observer: Callable[[ListenerService], object]) -> None:
+        """
+        Ask to be told when the sockets change.
+
+        @param observer: called with this listener when L{sockets} has the new ones
+            and the old ones still listen; these are closed when what it returns, a
+            Deferred or not, has fired. If it fails the change is undone.
+        """
+        self._observers.append(observer)
+
+    def unwatch(self, observer: Callable[[ListenerService], object]) -> None:
+        """
+        Undo L{watch}.
+        """
+        self._observers.remove(observer)
+
+    def rebind(self, addresses: Sequence[str | Address]) -> Deferred[None]:
+        """
+        Listen on other addresses: the new ones are bound before the old ones are
+        closed, and what is in both stays open.
+
+        @return: fires when the old sockets are closed; fails, with everything as it
+            was, when a new address cannot be bound or an observer fails.
+        """
+        return Deferred.fromCoroutine(self._rebind(_parsed(addresses)))
+
+    async def _rebind(self, addresses: tuple[Address, ...]) -> None:
+        if not addresses:
+            raise ValueError("a listener needs at least one address")
+        if not self._bound:
+            self.addresses = addresses
+            return
+        before, was = self._bound, self.addresses
+        after = self._bindAll(addresses, before)
+        fresh = [bound for bound in after if bound not in before]
+        self._bound, self.addresses = after, addresses
+        try:
+            self._serve(fresh)
+            await gatherResults(
+                [maybeDeferred(observer, self) for observer in self._observers],
+                consumeErrors=True,
+            )
+        except BaseException:
+            self._bound, self.addresses = before, was
+            await self._close(fresh)
+            raise
+        self._announce(fresh)
+        await self._close([bound for bound in before if bound not in after])
+
+    # Binding
+
+    @property
+    def _inherited(self) -> Inheritance:
+        return self._inheritance if self._inheritance is not None else inherited()
+
+    def _bindAll(
+        self, addresses: tuple[Address, ...], keep: Sequence[Bound]
+    ) -> list[Bound]:
+        """
+        @param keep: what is bound already and stays where it is wanted still.
+        """
+        wants, overlaps = plan(addresses)
+        self._refuseConflicts(wants)
+        for overlap in overlaps:
+            self._log.info("{listener}: {overlap}", listener=self.name, overlap=overlap)
+        self._noticeCap(wants)
+        result: list[Bound] = []
+        try:
+            for want in wants:
+                result += self._bind(want, keep)
+        except BaseException:
+            closeAll([bound for bound in result if bound not in keep])
+            raise
+        return result
+
+    def _bind(self, want: Want, keep: Sequence[Bound]) -> list[Bound]:
+        if not want.endpoints:
+            return []
+        kept = [bound for bound in keep if bound.address == want.address]
+        if kept:
+            return kept
+        address = want.address
+        if not isinstance(address, TCPAddress) and want.endpoints[0].family == _ADOPTED:
+            return self._inherited.adopt(want)
+        adopted, rest = self._inherited.matching(want)
+        if not rest.endpoints:
+            return adopted
+        backlog = self._backlogFor(address)
+        bind = bindTCP if isinstance(address, TCPAddress) else bindUnix
+        try:
+            return adopted + bind(rest, backlog)
+        except BaseException:
+            closeAll(adopted)
+            raise
+
+    def _backlogFor(self, address: Address) -> int:
+        own = address.backlog if isinstance(address, TCPAddress | UnixAddress) else None
+        return own if own is not None else self.backlog
+
+    def _noticeCap(self, wants: Sequence[Want]) -> None:
+        limit = kernelBacklog()
+        wanted = max(self._backlogFor(want.address) for want in wants)
+        if limit and wanted > limit:
+            self._log.info(
+                "{listener}: the kernel caps the backlog at {limit}, {wanted} was "
+                "wanted; raise net.core.somaxconn",
+                listener=self.name,
+                limit=limit,
+                wanted=wanted,
+            )
+
+    def _refuseConflicts(self, wants: Sequence[Want]) -> None:
+        """
+        One socket cannot have two listeners: their pools would take each other's
+        connections.
+        """
+        mine = [endpoint for want in wants for endpoint in want.endpoints]
+        for other in _listenersOf(_topOf(self)):
+            if other is self:
+                continue
+            theirs = other._endpoints()
+            for one in mine:
+                for two in theirs:
+                    if includes(one, two) or includes(two, one):
+                        names = (str(other.name), str(self.name))
+                        raise AddressConflict(one.render(), two.render(), names)
+
+    def _endpoints(self) -> list[Endpoint]:
+        wants, _overlaps = plan(self.addresses)
+        return [endpoint for want in wants for endpoint in want.endpoints]
+
+    def _announce(self, bounds: Sequence[Bound]) -> None:
+        for bound in bounds:
+            self._log.info(
+                "{listener} listens on {url}",
+                listener=self.name,
+                url=bound.url(self._scheme),
+                adopted=bound.adopted,
+            )
+
+    # Serving a factory
+
+    def _serve(self, bounds: Sequence[Bound]) -> None:
+        if self._factory is None:
+            return
+        if self._reactor is None:
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        for bound in bounds:
+            sock = bound.socket
+            port = self._reactor.adoptStreamPort(
+                sock.fileno(), sock.family, self._factory
+            )
+            self._ports.append((bound, port))
+
+    def _close(self, bounds: Sequence[Bound]) -> Deferred[None]:
+        ports = [pair for pair in self._ports if pair[0] in bounds]
+        self._ports = [pair for pair in self._ports if pair not in ports]
+        stopping = [maybeDeferred(port.stopListening) for _bound, port in ports]
+
+        def close(_result: object) -> None:
+            for bound in bounds:
+                if bound.adopted:
+                    self._inherited.release(bound)
+            for complaint in closeAll(bounds):
+                self._log.warn(
+                    "{listener}: {complaint}", listener=self.name, complaint=complaint
+                )
+
+        if not stopping:
+            close(None)
+            return succeed(None)
+        return gatherResults(stopping, consumeErrors=True).addCallback(close)
+
+
+def _parsed(addresses: Sequence[str | Address]) -> tuple[Address, ...]:
+    return tuple(
+        parseAddress(address) if isinstance(address, str) else address
+        for address in addresses
+    )
+
+
+def _topOf(service: Any) -> Any:
+    while getattr(service, "parent", None) is not None:
+        service = service.parent
+    return service
+
+
+def _listenersOf(service: Any) -> Iterator[ListenerService]:
+    if isinstance(service, ListenerService):
+        yield service
+    collection = IServiceCollection(service, None)
+    if collection is not None:
+        for child in collection:
+            yield from _listenersOf(child)
