@@ -45,6 +45,7 @@ class IniFile:
 
     @ivar path: as it was given, for messages.
     @ivar folder: absolute; where its relative paths start.
+    @ivar lines: how many there are.
     @ivar entries: in the order of the file.
     @ivar sections: the names of all sections.
     @ivar problems: lines that cannot be understood, and repeated keys.
@@ -53,6 +54,7 @@ class IniFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self.folder = os.path.dirname(os.path.abspath(path))
+        self.lines = 0
         self.entries: list[Entry] = []
         self.sections: list[str] = []
         self.problems: list[Problem] = []
@@ -103,6 +105,7 @@ def parseIni(text: str, path: str) -> IniFile:
     section = ""
     last: Entry | None = None
     for number, raw in enumerate(text.splitlines(), 1):
+        found.lines = number
         line = raw.strip()
         if not line or line[0] in "#;":
             continue

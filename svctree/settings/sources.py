@@ -63,12 +63,19 @@ class _Gathered:
         self._mentioned: set[str] = set()
 
     def addFile(self, file: IniFile) -> None:
+        first = len(self._problems)
         self._problems += file.problems
         for entry in file.options():
             place = file.place(entry.line)
             option = self._named(entry.key, place)
             if option is not None:
                 self._take(option, entry.text, place, file.folder)
+        # One reads a file from top to bottom.
+        places = [file.place(line) for line in range(file.lines + 1)]
+        self._problems[first:] = sorted(
+            self._problems[first:],
+            key=lambda one: places.index(one.place) if one.place in places else -1,
+        )
 
     def addEnvironment(self, environ: Mapping[str, str]) -> None:
         workers = self._options["workers"]
@@ -87,7 +94,7 @@ class _Gathered:
     def addFlags(self, flags: Iterable[tuple[str, str]]) -> None:
         given: set[str] = set()
         for name, text in flags:
-            place = f"--{name}"
+            place = name if name == "application" else f"--{name}"
             option = self._named(name, place)
             if option is None:
                 continue
@@ -131,22 +138,27 @@ class _Gathered:
         self._mentioned.add(option.keyword)
         text = text.strip()
         if not text and option.required:
-            message = f"{option.name} is empty, expected {option.kind.expected}"
-            self._problems.append(Problem(place, message))
-            return False
+            message = f"nothing given, expected {option.kind.expected}"
+            return self._refuse(option, place, message)
         try:
             value = self._read(option, text)
         except BadValue as error:
-            message = f"{option.name}: {error}"
+            message = str(error)
             if " #" in text or " ;" in text:
                 message += " (a comment needs a line of its own)"
-            self._problems.append(Problem(place, message))
-            return False
+            return self._refuse(option, place, message)
         if value is not None:
             value = option.kind.anchored(value, folder)
         self._values[option.keyword] = value
         self._origins[option.keyword] = place
         return True
+
+    def _refuse(self, option: Option, place: str, message: str) -> bool:
+        # A flag and a variable are named by their place, a line is not.
+        if place not in (f"--{option.name}", option.variable, option.name):
+            message = f"{option.name}: {message}"
+        self._problems.append(Problem(place, message))
+        return False
 
     def _read(self, option: Option, text: str) -> Any:
         # "user =" says that there is none, over whatever stood in a lower layer.
