@@ -1,0 +1,290 @@
+"""
+Into the background, with a parent that waits until the daemon serves.
+
+The command that the operator typed stays in the foreground until the daemon says
+that it is ready, or why it is not. The two talk over a pipe: one JSON object a line,
+each with one key that names it::
+
+    {"pid": 4711}                       who the daemon is
+    {"progress": "waiting for web"}     shown on a terminal
+    {"ready": 4711}                     the parent exits with status 0
+    {"failed": "...", "exitStatus": 3, "details": "...", "pidfile": null,
+     "sockets": []}                     printed; the parent exits with that status
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol, TextIO
+
+from svctree.process.holder import Holder
+from svctree.process.leftovers import sweepLeftovers
+
+__all__ = [
+    "Foreground",
+    "IStatus",
+    "StatusPipe",
+    "awaitDaemon",
+    "closeInherited",
+    "detach",
+    "fillStandardStreams",
+]
+
+PROGRAM = "svctree"
+
+
+class IStatus(Protocol):
+    """
+    Whom a starting daemon reports to.
+    """
+
+    def progress(self, what: str) -> None:
+        """
+        @param what: what the start is waiting for, in a few words.
+        """
+
+    def ready(self) -> None:
+        """
+        The daemon serves.
+        """
+
+    def failed(
+        self,
+        message: str,
+        exitStatus: int = 1,
+        details: str = "",
+        pidfile: str | None = None,
+        sockets: Collection[str] = (),
+    ) -> None:
+        """
+        The daemon ends before it was ready.
+
+        @param message: one line for people.
+        @param details: what stands below that line, a traceback for instance.
+        @param pidfile: the pidfile, when it could only be emptied.
+        @param sockets: socket files that could not be removed.
+        """
+
+
+class Foreground:
+    """
+    Reports to the standard error of a process that does not detach.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+
+    def progress(self, what: str) -> None:
+        """
+        The log tells it already.
+        """
+
+    def ready(self) -> None:
+        """
+        The log tells it already.
+        """
+
+    def failed(
+        self,
+        message: str,
+        exitStatus: int = 1,
+        details: str = "",
+        pidfile: str | None = None,
+        sockets: Collection[str] = (),
+    ) -> None:
+        _complain(self._stream, message, details)
+
+
+class StatusPipe:
+    """
+    Reports to the parent that waits at the other end of a pipe. A parent that does
+    not wait any more is none of our business: the daemon goes on.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._send(pid=os.getpid())
+
+    def progress(self, what: str) -> None:
+        self._send(progress=what)
+
+    def ready(self) -> None:
+        self._send(ready=os.getpid())
+        self._close()
+
+    def failed(
+        self,
+        message: str,
+        exitStatus: int = 1,
+        details: str = "",
+        pidfile: str | None = None,
+        sockets: Collection[str] = (),
+    ) -> None:
+        self._send(
+            failed=message,
+            exitStatus=exitStatus,
+            details=details,
+            pidfile=pidfile,
+            sockets=list(sockets),
+        )
+        self._close()
+
+    def _send(self, **message: object) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        # Blocking, and the parent reads: even a long traceback gets through.
+        with contextlib.suppress(OSError):
+            while data and self._fd >= 0:
+                data = data[os.write(self._fd, data) :]
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def detach(keep: Collection[int] = ()) -> StatusPipe:
+    """
+    Go on as a daemon: in a new session without a terminal, child of nobody, with
+    descriptors 0 and 1 on C{/dev/null} and nothing else inherited. Descriptor 2
+    stays until the error log takes its place, so that early troubles are seen.
+
+    @param keep: inherited descriptors to keep (sockets handed over by systemd).
+    @return: in the daemon, where to report to.
+    @raise SystemExit: in the calling process, when the daemon is ready or has
+        failed; the code is the exit status.
+    """
+    fillStandardStreams()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        os.waitpid(child, 0)
+        raise SystemExit(awaitDaemon(reader))
+    os.close(reader)
+    os.setsid()
+    # The second fork: who leads no session never gets a controlling terminal.
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    closeInherited({writer, *keep})
+    return StatusPipe(writer)
+
+
+def awaitDaemon(reader: int, stream: TextIO | None = None) -> int:
+    """
+    Wait for a daemon's last word on its start, showing its progress on a terminal.
+    An interrupt (Ctrl-C) ends the daemon too.
+
+    @param reader: the pipe; it is closed.
+    @param stream: where to show and complain; standard error when omitted.
+    @return: the exit status for the waiting process.
+    """
+    stream = sys.stderr if stream is None else stream
+    pid, status = 0, None
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        try:
+            for message in _messages(pipe):
+                pid = message.get("pid", pid)
+                status = _understand(message, stream)
+                if status is not None:
+                    return status
+        except KeyboardInterrupt:
+            _giveUp(pid, pipe)
+            _complain(stream, "interrupted; the daemon was told to stop")
+            return 130
+    who = f" (pid {pid})" if pid else ""
+    _complain(
+        stream,
+        f"the daemon{who} ended before it was ready and could not say why; "
+        "see its error log",
+    )
+    return 1
+
+
+def closeInherited(keep: Collection[int] = ()) -> None:
+    """
+    Close what whoever started this program left open.
+
+    What this process has opened itself is marked close-on-exec (PEP 446) and stays:
+    some object owns it and would close the number again later.
+
+    @param keep: descriptors to leave open.
+    """
+    for fd in _descriptors():
+        if fd <= 2 or fd in keep:
+            continue
+        with contextlib.suppress(OSError):
+            if not fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
+                os.close(fd)
+
+
+def fillStandardStreams() -> None:
+    """
+    Make sure that descriptors 0, 1 and 2 are open, else the next file would get one
+    of these numbers, and somebody's error message.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest free number is exactly this one.
+            null = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(null, True)
+
+
+def _descriptors() -> list[int]:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return [int(name) for name in os.listdir(folder)]
+    return list(range(3, os.sysconf("SC_OPEN_MAX")))
+
+
+def _messages(pipe: TextIO) -> Iterator[dict[str, Any]]:
+    for line in pipe:
+        yield json.loads(line)
+
+
+def _understand(message: dict[str, Any], stream: TextIO) -> int | None:
+    """
+    @return: the exit status, once it is known.
+    """
+    if "ready" in message:
+        return 0
+    if "failed" in message:
+        _complain(stream, message["failed"], message["details"])
+        sweepLeftovers(message["pidfile"], message["sockets"])
+        return int(message["exitStatus"])
+    if "progress" in message and stream.isatty():
+        stream.write(f"{PROGRAM}: {message['progress']}\n")
+        stream.flush()
+    return None
+
+
+def _giveUp(pid: int, pipe: TextIO) -> None:
+    daemon = Holder.of(pid) if pid else None
+    if daemon is None:
+        return
+    with daemon, contextlib.suppress(KeyboardInterrupt):
+        daemon.signal(signal.SIGINT)
+        # The pipe ends with the daemon.
+        for _ in pipe:
+            pass
+
+
+def _complain(stream: TextIO, message: str, details: str = "") -> None:
+    stream.write(f"{PROGRAM}: {message}\n")
+    if details.strip():
+        stream.write(details.rstrip() + "\n")
+    stream.flush()
