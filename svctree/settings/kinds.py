@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+import attrs
+
 from svctree.settings.problems import BadValue, nearest
 
 __all__ = [
@@ -236,8 +238,6 @@ class Choice(Kind[str]):
     @ivar names: those that svctree brings along.
     """
 
-    metavar = "NAME"
-
     def __init__(
         self,
         *names: str,
@@ -253,7 +253,7 @@ class Choice(Kind[str]):
         self._aliases = aliases or {}
         self._more = more
         self.expected = "one of " + ", ".join(names)
-        self.metavar = "|".join(names) if more is None else "NAME"
+        self.metavar = "|".join(names)
 
     def fromText(self, text: str) -> str:
         name = self._aliases.get(text, text)
@@ -535,19 +535,26 @@ class Peers(_Several):
 def anchorAddress(address: str, folder: str) -> str:
     """
     @return: C{address} with the path of a unix socket starting at C{folder};
-        anything else as it is. Whether it is an address at all is judged by
-        L{svctree.listen}, whose grammar this follows.
+        anything else as it is.
     """
-    prefix, colon, path = address.partition(":")
-    if not (colon and prefix == "unix"):
-        if address == "stdin" or address.isdigit():
-            return address
-        if colon and ("/" not in prefix or prefix in ("fd", "systemd", "tcp")):
-            return address
-        prefix, colon, path = "", "", address
-    if not path or path.startswith("@"):
+    from svctree.listen import UnixAddress, parseAddress
+
+    parsed = parseAddress(address)
+    if not isinstance(parsed, UnixAddress) or os.path.isabs(parsed.path):
         return address
-    return prefix + colon + Path().anchored(path, folder)
+    path = Path().anchored(parsed.path, folder)
+    return attrs.evolve(parsed, path=path).render()
+
+
+def _checkAddress(text: str) -> str:
+    # Imported here: the schema is also used where nobody listens.
+    from svctree.listen import AddressError, parseAddress
+
+    try:
+        parseAddress(text)
+    except AddressError as error:
+        raise BadValue(str(error)) from None
+    return text
 
 
 class Address(Kind[str]):
@@ -559,9 +566,7 @@ class Address(Kind[str]):
     metavar = "ADDRESS"
 
     def fromText(self, text: str) -> str:
-        if not text or re.search(r"\s", text):
-            raise self.refuse(text)
-        return text
+        return text if text == "none" else _checkAddress(text)
 
     def anchored(self, value: str, folder: str) -> str:
         return value if value == "none" else anchorAddress(value, folder)
@@ -574,6 +579,9 @@ class Addresses(_Several):
 
     expected = "addresses such as 127.0.0.1:8080 or unix:run/app.sock(660)"
     metavar = "ADDRESS"
+
+    def item(self, text: str) -> str:
+        return _checkAddress(text)
 
     def anchored(self, value: tuple[str, ...], folder: str) -> tuple[str, ...]:
         return tuple(anchorAddress(address, folder) for address in value)

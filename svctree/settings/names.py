@@ -1,8 +1,8 @@
 """
 Names that third parties add to what an option can be set to.
 
-The schema must not import the rooms that keep the registries, and an unknown name
-must still be refused with all the known ones: so the registries tell it here.
+The schema must not load the rooms that keep the registries, and an unknown name must
+still be refused with all the known ones: so they are asked when one is met.
 """
 
 from __future__ import annotations
@@ -11,7 +11,24 @@ from collections.abc import Callable, Iterable
 
 __all__ = ["addNames", "more"]
 
-_finders: dict[str, list[Callable[[], Iterable[str]]]] = {}
+
+def _protocols() -> Iterable[str]:
+    from svctree.wire import registry
+
+    return registry.names()
+
+
+def _models() -> Iterable[str]:
+    # Loads Twisted and asks its plugins; only for a name that nobody knows.
+    from svctree.pool.models import models
+
+    return models()
+
+
+_finders: dict[str, list[Callable[[], Iterable[str]]]] = {
+    "protocol": [_protocols],
+    "workermodel": [_models],
+}
 
 
 def addNames(option: str, finder: Callable[[], Iterable[str]]) -> None:

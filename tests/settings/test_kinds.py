@@ -91,7 +91,8 @@ def test_read(kind: kinds.Kind[object], text: str, value: object) -> None:
         (kinds.ImportNames(), "a:b c"),
         (kinds.Peers(), "*"),
         (kinds.Peers(), "10.0.0.0/33"),
-        (kinds.Address(), "two words"),
+        (kinds.Address(), "localhost"),
+        (kinds.Addresses(), "80 [::1]"),
         (kinds.Choice("a"), "b"),
     ],
 )
@@ -106,13 +107,13 @@ def test_refuse(kind: kinds.Kind[object], value: object) -> None:
 @pytest.mark.parametrize(
     ("address", "anchored"),
     [
-        ("run/app.sock(660)", "/srv/run/app.sock(660)"),
+        ("run/app.sock(660)", "unix:/srv/run/app.sock(660)"),
         ("unix:run/app.sock", "unix:/srv/run/app.sock"),
         ("unix:../app.sock", "unix:/app.sock"),
         ("unix:/run/app.sock", "unix:/run/app.sock"),
-        ("./a:b", "/srv/a:b"),
-        ("app.sock", "/srv/app.sock"),
-        ("unix:run/x:mode=660", "unix:/srv/run/x:mode=660"),
+        ("./a:b", "unix:/srv/a:b"),
+        ("app.sock", "unix:/srv/app.sock"),
+        ("unix:run/x:mode=660", "unix:/srv/run/x(660)"),
         ("unix:@app", "unix:@app"),
         ("localhost:80", "localhost:80"),
         ("tcp:8080:interface=127.0.0.1", "tcp:8080:interface=127.0.0.1"),

@@ -51,7 +51,7 @@ def test_seedFile(write: Write, tmp_path: Path) -> None:
     settings = loadSettings(path, environ={})
     assert settings.protocol == "scgi"
     assert settings.detach is True
-    assert settings.listen == ("127.0.0.1:9000", f"{tmp_path}/run/app.sock(660)")
+    assert settings.listen == ("127.0.0.1:9000", f"unix:{tmp_path}/run/app.sock(660)")
     assert settings.pidfile == f"{tmp_path}/run/app.pid"
     assert settings.basedir == str(tmp_path)
     assert settings.umask == 0o27

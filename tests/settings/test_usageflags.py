@@ -34,7 +34,7 @@ def test_flags() -> None:
     """
     options = parsed("--listen", "80", "shop:app", "--listen=x.sock", "--workers=2..4")
     settings = options.settings
-    assert settings.listen == ("80", os.path.abspath("x.sock"))
+    assert settings.listen == ("80", "unix:" + os.path.abspath("x.sock"))
     assert settings.workers == (2, 4)
     assert settings.application == "shop:app"
     assert settings.origins["workers"] == "--workers"
