@@ -11,15 +11,62 @@ from typing import Any
 from zope.interface import Attribute, Interface
 
 __all__ = [
+    "IComposite",
+    "IDescribable",
     "IDrained",
     "IHurried",
     "IListener",
     "ILogHolder",
     "IPinged",
+    "IPlacing",
     "IReloadable",
     "IScalable",
     "IWorkerModel",
 ]
+
+
+class IDescribable(Interface):
+    """
+    A service that can say what it is made of, so that another one like it can be made
+    elsewhere: from a saved application, or from C{describe()}.
+
+    For a class that is not yours, register an adapter from it to this interface.
+    """
+
+    def settings() -> Mapping[str, object]:
+        """
+        @return: the keywords that make an equal service when its class is called
+            with them, as plain data: C{None}, C{bool}, C{int}, C{float}, C{str},
+            C{bytes}, and C{list}, C{tuple} and C{dict} of these. Classes and
+            functions that a module exports may be among it. Neither the C{name}
+            nor the children belong here: the tree knows them.
+        """
+
+
+class IComposite(IDescribable):
+    """
+    A container whose constructor makes its children: they come with it and are not
+    written down beside it.
+    """
+
+
+class IPlacing(Interface):
+    """
+    A container that knows more about a child than its name, such as when it is
+    restarted and what it waits for.
+    """
+
+    def placementOf(service: Any) -> Mapping[str, object]:
+        """
+        @param service: one of the children.
+        @return: the keywords for L{place} that differ from the defaults, as plain
+            data.
+        """
+
+    def place(service: Any, **placement: object) -> object:
+        """
+        Add a child, as C{service.setServiceParent} does, with keywords.
+        """
 
 
 class IListener(Interface):

@@ -3,7 +3,6 @@ The service tree: the names of L{twisted.application.service}.
 """
 
 from twisted.application.service import (
-    Application,
     IProcess,
     IService,
     IServiceCollection,
@@ -12,8 +11,10 @@ from twisted.application.service import (
     Process,
     Service,
     ServiceMaker,
-    loadApplication,
 )
+
+from svctree.tree.application import Application
+from svctree.tree.persist import loadApplication
 
 __all__ = [
     "Application",
