@@ -4,6 +4,7 @@ One schema for every option; the file format; the flags.
 Nothing here imports Twisted but L{svctree.settings.usageflags}.
 """
 
+from svctree.settings.configuration import Configuration, readConfiguration
 from svctree.settings.inifile import IniFile, parseIni, readIni
 from svctree.settings.machine import usableProcessors, workerRange
 from svctree.settings.names import addNames
@@ -26,6 +27,7 @@ __all__ = [
     "DEMO",
     "ApplicationSettings",
     "BadValue",
+    "Configuration",
     "Group",
     "IniFile",
     "ListenSettings",
@@ -43,6 +45,7 @@ __all__ = [
     "nearest",
     "optionsOf",
     "parseIni",
+    "readConfiguration",
     "readIni",
     "usableProcessors",
     "workerRange",

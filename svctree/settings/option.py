@@ -16,6 +16,9 @@ from svctree.settings.problems import BadValue, Problem, SettingsError, nearest
 
 __all__ = ["Group", "Option", "option", "optionsOf", "place"]
 
+GROUPS = ("What runs", "Process", "Listening", "Workers", "Requests", "Watching")
+"""The titles of the groups, in the order in which people read about them."""
+
 _KEY = "svctree.option"
 _count = itertools.count()
 
@@ -121,7 +124,11 @@ def optionsOf(group: type[Group]) -> list[Option]:
     @return: the options of a group and of those it is made of, in the order of
         the schema.
     """
-    return sorted(_table(group).values(), key=lambda one: one.order)
+    return sorted(_table(group).values(), key=_position)
+
+
+def _position(option: Option) -> tuple[int, int]:
+    return GROUPS.index(option.group), option.order
 
 
 def _table(group: type[Group]) -> dict[str, Option]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 __all__ = ["BAD_CONFIGURATION", "BadValue", "Problem", "SettingsError", "nearest"]
 
@@ -56,9 +57,12 @@ class SettingsError(ValueError):
 
     @ivar problems: all of them, in the order in which they were found.
     @ivar exitStatus: what the process ends with.
+    @ivar salvaged: the L{svctree.settings.Settings} without what is wrong, for
+        those who only want to find a running daemon; L{None} when there are none.
     """
 
     exitStatus = BAD_CONFIGURATION
+    salvaged: Any = None
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

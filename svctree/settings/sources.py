@@ -4,6 +4,7 @@ Settings from everywhere: the file, above it the environment, above that the fla
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -110,14 +111,22 @@ class _Gathered:
         """
         if file is not None:
             self._findMissing(file)
-        for keyword, message in Settings.contradictions(self._values):
+        for keyword, message in list(Settings.contradictions(self._values)):
             place = self._origins.get(keyword, "")
             self._problems.append(Problem(place, message))
-        if self._problems:
-            raise SettingsError(self._problems)
+            self._values.pop(keyword, None)
         root = self._folder if file is None else file.folder
         # A newcomer's application lies beside the file.
         self._values.setdefault("pythonpath", (root,))
+        if not self._problems:
+            return self._made(root, file)
+        error = SettingsError(self._problems)
+        # Dropping a value may bring about a contradiction with another's default.
+        with contextlib.suppress(SettingsError):
+            error.salvaged = self._made(root, file)
+        raise error
+
+    def _made(self, root: str, file: IniFile | None) -> Settings:
         return Settings(
             origins=self._origins,
             root=root,

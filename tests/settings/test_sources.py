@@ -175,3 +175,16 @@ def test_stdinInTheBackground(write: Write) -> None:
         "app.ini:4: stdin needs detach = no: in the background there is no standard "
         "input"
     ]
+
+
+def test_salvaged(write: Write, tmp_path: Path) -> None:
+    """
+    The error has what is right nevertheless: a daemon can be found and stopped
+    although somebody has broken its file meanwhile.
+    """
+    path = write(REQUIRED + "timeout = soon\nminspare = 9\nbacklog = 7\n")
+    with pytest.raises(SettingsError) as caught:
+        loadSettings(path, environ={})
+    salvaged = caught.value.salvaged
+    assert salvaged.pidfile == f"{tmp_path}/run/app.pid"
+    assert (salvaged.timeout, salvaged.minspare, salvaged.backlog) == (30.0, 1, 7)
