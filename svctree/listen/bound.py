@@ -40,6 +40,8 @@ class Bound:
     @ivar adopted: it was given to this process rather than made by it.
     @ivar cleanUp: removes what it left in the file system; gives a complaint, or
         L{None}.
+    @ivar permit: gives what it left in the file system the permission and owner of
+        an address.
     """
 
     address: Address
@@ -47,6 +49,33 @@ class Bound:
     socket: socket.socket
     adopted: bool = False
     cleanUp: Callable[[], str | None] = lambda: None
+    permit: Callable[[Address], None] = lambda _address: None
+
+    def serves(self, want: Want) -> bool:
+        """
+        @return: whether this is a socket that C{want} means, whatever its
+            permission and backlog.
+        """
+        return self.address == want.address or (
+            self.endpoint in want.endpoints
+            and (self.endpoint.family == socket.AF_UNIX or self.endpoint.port != 0)
+        )
+
+    def adjust(self, address: Address, backlog: int) -> str | None:
+        """
+        Become the socket of C{address}, which differs in permission or backlog.
+
+        @return: what could not be done, or L{None}.
+        """
+        self.address = address
+        if self.adopted:
+            return None
+        try:
+            self.socket.listen(backlog)
+            self.permit(address)
+        except (OSError, ListenError) as error:
+            return f"{address.render()} keeps what it had: {error}"
+        return None
 
     def close(self) -> str | None:
         """

@@ -20,7 +20,7 @@ from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
 from svctree.listen.errors import AddressConflict
 from svctree.listen.grammar import parseAddress
 from svctree.listen.inherit import Inheritance, inherited
-from svctree.listen.plan import Endpoint, Want, includes, plan
+from svctree.listen.plan import Endpoint, Want, includes, plan, resolve
 from svctree.listen.unix import bindUnix
 from svctree.service import Service
 
@@ -191,6 +191,22 @@ class ListenerService(Service):
             raise
         self._announce(fresh)
         await self._close([bound for bound in before if bound not in after])
+        self._adjust([bound for bound in before if bound in after])
+
+    def _adjust(self, bounds: Sequence[Bound]) -> None:
+        """
+        Give sockets that stayed what is new about their addresses: the backlog, the
+        permission, the owner.
+        """
+        for bound in bounds:
+            address = next(a for a in self.addresses if bound.serves(resolve(a)))
+            if address == bound.address:
+                continue
+            complaint = bound.adjust(address, self._backlogFor(address))
+            if complaint:
+                self._log.warn(
+                    "{listener}: {complaint}", listener=self.name, complaint=complaint
+                )
 
     # Binding
 
@@ -221,7 +237,7 @@ class ListenerService(Service):
     def _bind(self, want: Want, keep: Sequence[Bound]) -> list[Bound]:
         if not want.endpoints:
             return []
-        kept = [bound for bound in keep if bound.address == want.address]
+        kept = [bound for bound in keep if bound.serves(want)]
         if kept:
             return kept
         address = want.address

@@ -23,9 +23,9 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from svctree.listen.address import AbstractAddress, UnixAddress
+from svctree.listen.address import AbstractAddress, Address, UnixAddress
 from svctree.listen.bound import Bound
 from svctree.listen.errors import (
     AddressInUse,
@@ -76,24 +76,25 @@ def bindUnix(want: Want, backlog: int) -> list[Bound]:
         raise PathTooLong(address.render(), length, PATH_LIMIT)
     owner = _owner(address)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    cleanUp: Callable[[], str | None] = lambda: None  # noqa: E731
+    file: _File | None = None
     try:
         sock.setblocking(False)
         with _folderLocked(os.path.dirname(path)):
             _makeWay(address, endpoint)
             _bindWithMode(sock, path, address.mode)
-            cleanUp = _Remover(path)
+            file = _File(path)
             # Nobody gets in before the owner is right: until now nobody listens.
-            _give(path, owner)
+            file.give(*owner)
             sock.listen(backlog)
     except OSError as error:
-        cleanUp()
+        if file is not None:
+            file.remove()
         sock.close()
         raise _explain(error, address, endpoint) from error
     except BaseException:
         sock.close()
         raise
-    return [Bound(address, endpoint, sock, cleanUp=cleanUp)]
+    return [Bound(address, endpoint, sock, cleanUp=file.remove, permit=file.permit)]
 
 
 def _bindAbstract(address: AbstractAddress, endpoint: Endpoint, backlog: int) -> Bound:
@@ -117,12 +118,13 @@ def _bindAbstract(address: AbstractAddress, endpoint: Endpoint, backlog: int) ->
     return Bound(address, endpoint, sock)
 
 
-class _Remover:
+class _File:
     """
-    Removes a socket's path if it is still the one that was bound.
+    What a bound socket left in the file system: removed, or changed, only if it is
+    still the one that was bound.
 
-    It keeps the file open without access (C{O_PATH}), so that the number of its
-    inode cannot go to another file in the meantime.
+    The file is kept open without access (C{O_PATH}), so that the number of its inode
+    cannot go to another file in the meantime.
     """
 
     def __init__(self, path: str) -> None:
@@ -135,13 +137,40 @@ class _Remover:
             found = os.lstat(path)
         self._identity = (found.st_dev, found.st_ino)
 
-    def __call__(self) -> str | None:
+    def _isOurs(self) -> bool:
         try:
             found = os.lstat(self._path)
-            if (found.st_dev, found.st_ino) == self._identity:
-                os.unlink(self._path)
         except FileNotFoundError:
-            pass
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _reach(self) -> str:
+        """
+        @return: a path that leads to this very file, whoever replaces it.
+        """
+        pinned = f"/proc/self/fd/{self._pin}"
+        return pinned if self._pin >= 0 and os.path.exists(pinned) else self._path
+
+    def give(self, uid: int, gid: int) -> None:
+        if (uid, gid) != (-1, -1):
+            os.chown(self._reach(), uid, gid)
+
+    def permit(self, address: Address) -> None:
+        """
+        Set the permission and the owner that C{address} names.
+        """
+        if isinstance(address, UnixAddress) and self._isOurs():
+            self.give(*_owner(address))
+            if address.mode is not None:
+                os.chmod(self._reach(), address.mode)
+
+    def remove(self) -> str | None:
+        """
+        @return: why it could not be removed, or L{None}.
+        """
+        try:
+            if self._isOurs():
+                os.unlink(self._path)
         except OSError as error:
             return f"the socket {self._path} stays behind: {error.strerror}"
         finally:
@@ -290,12 +319,6 @@ def _owner(address: UnixAddress) -> tuple[int, int]:
         except KeyError:
             raise UnknownOwner(address.render(), "group", address.group) from None
     return uid, gid
-
-
-def _give(path: str, owner: tuple[int, int]) -> None:
-    if owner == (-1, -1):
-        return
-    os.chown(path, *owner, follow_symlinks=False)
 
 
 def _explain(error: OSError, address: UnixAddress, endpoint: Endpoint) -> BindFailed:
