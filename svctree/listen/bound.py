@@ -125,7 +125,7 @@ def kernelBacklog() -> int:
     @return: the longest queue that the kernel allows, or 0 where it does not say.
     """
     try:
-        with open("/proc/sys/net/core/somaxconn", encoding="ascii") as file:
+        with open("/proc/sys/net/core/somaxconn", encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return 0
@@ -223,7 +223,7 @@ def _explain(error: OSError, endpoint: Endpoint, address: TCPAddress) -> BindFai
 def _firstFreePort() -> int:
     with contextlib.suppress(OSError, ValueError):
         path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return int(file.read())
     return 1024
 

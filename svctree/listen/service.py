@@ -17,7 +17,7 @@ from zope.interface import implementer
 from svctree.interfaces import IListener
 from svctree.listen.address import Address, TCPAddress, UnixAddress
 from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
-from svctree.listen.errors import AddressConflict
+from svctree.listen.errors import AddressConflict, UnknownHost
 from svctree.listen.grammar import parseAddress
 from svctree.listen.inherit import Inheritance, inherited
 from svctree.listen.plan import Endpoint, Want, includes, plan, resolve
@@ -273,21 +273,26 @@ class ListenerService(Service):
     def _refuseConflicts(self, wants: Sequence[Want]) -> None:
         """
         One socket cannot have two listeners: their pools would take each other's
-        connections.
+        connections. All listeners of the tree are looked at, so that the first one
+        finds what would else come out when others are bound already.
         """
         mine = [endpoint for want in wants for endpoint in want.endpoints]
+        seen = [(self, endpoint) for endpoint in mine]
         for other in _listenersOf(_topOf(self)):
             if other is self:
                 continue
-            theirs = other._endpoints()
-            for one in mine:
-                for two in theirs:
-                    if includes(one, two) or includes(two, one):
-                        names = (str(other.name), str(self.name))
-                        raise AddressConflict(one.render(), two.render(), names)
+            for endpoint in other._endpoints():
+                for listener, known in seen:
+                    if includes(known, endpoint) or includes(endpoint, known):
+                        names = (str(listener.name), str(other.name))
+                        raise AddressConflict(endpoint.render(), known.render(), names)
+                seen.append((other, endpoint))
 
     def _endpoints(self) -> list[Endpoint]:
-        wants, _overlaps = plan(self.addresses)
+        try:
+            wants, _overlaps = plan(self.addresses)
+        except UnknownHost:  # its own start says so
+            return []
         return [endpoint for want in wants for endpoint in want.endpoints]
 
     def _announce(self, bounds: Sequence[Bound]) -> None:
