@@ -1,0 +1,150 @@
+"""
+Answers in CGI's form (RFC 3875, section 6), shared by SCGI, FastCGI, uwsgi and CGI.
+
+The status comes first, as C{Status: 200 OK}, since some front ends look no further
+for it; every line ends with CRLF, since lighttpd splits mixed ends in the wrong
+place; there is no framing of its own: the front end frames towards its client. Date
+and Server are the front end's business too.
+"""
+
+from __future__ import annotations
+
+from svctree.wire.contract import Fields
+
+__all__ = [
+    "PHRASES",
+    "CGIReply",
+    "bodiless",
+    "errorPage",
+    "responseHead",
+    "wholeAnswer",
+]
+
+PHRASES = {
+    400: "Bad Request",
+    403: "Forbidden",
+    408: "Request Timeout",
+    411: "Length Required",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""The statuses that a codec or its connection answers by itself."""
+
+# Rendered status lines by prefix and status. Applications use a handful; the bound
+# is for the one that makes them up.
+_lines: dict[tuple[bytes, str], bytes] = {}
+_MAX_LINES = 256
+
+
+def _statusLine(prefix: bytes, status: str) -> bytes:
+    line = _lines.get((prefix, status))
+    if line is None:
+        line = prefix + status.encode("latin-1") + b"\r\n"
+        if len(_lines) >= _MAX_LINES:
+            _lines.clear()
+        _lines[prefix, status] = line
+    return line
+
+
+def bodiless(status: str) -> bool:
+    """
+    @return: whether RFC 9110 allows no body with this status: 1xx, 204, 304.
+    """
+    return status[:1] == "1" or status[:3] in ("204", "304")
+
+
+def responseHead(prefix: bytes, status: str, fields: Fields, length: int) -> bytes:
+    """
+    @param prefix: what stands before the status: C{b"Status: "}, or the version
+        where the protocol wants HTTP's status line.
+    @param length: for Content-Length; -1 leaves it out.
+    @return: the head with its empty line.
+    """
+    line = _statusLine(prefix, status)
+    if length >= 0:
+        return b"%b%bContent-Length: %d\r\n\r\n" % (line, fields.block, length)
+    return b"%b%b\r\n" % (line, fields.block)
+
+
+def wholeAnswer(
+    prefix: bytes, status: str, fields: Fields, body: bytes, asked: bool
+) -> bytes:
+    """
+    Render an answer that is one block.
+
+    @param asked: whether the client wants the body; not so with HEAD, whose
+        Content-Length is that of the body which GET would give.
+    """
+    if bodiless(status):
+        return responseHead(prefix, status, fields, -1)
+    length = fields.contentLength
+    if length < 0 and (asked or body):
+        length = len(body)
+    head = responseHead(prefix, status, fields, length)
+    return head + body if asked else head
+
+
+def errorPage(prefix: bytes, status: int) -> bytes:
+    """
+    @return: a complete plain answer that says no more than its status.
+    """
+    phrase = f"{status} {PHRASES.get(status, 'Error')}"
+    text = phrase.encode("ascii") + b"\n"
+    fields = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")
+    return responseHead(prefix, phrase, fields, len(text)) + text
+
+
+class CGIReply:
+    """
+    The output side of a codec whose answer ends with its connection.
+
+    @cvar prefix: see L{responseHead}.
+    @ivar keepAlive: never.
+    """
+
+    __slots__ = ("_bare", "_head", "_mute", "keepAlive")
+
+    prefix = b"Status: "
+
+    def __init__(self) -> None:
+        self.keepAlive = False
+        # The request was HEAD; no body may go out; the peer cannot be answered.
+        self._head = False
+        self._bare = False
+        self._mute = False
+
+    def close(self) -> None:
+        """
+        Nothing to do: each answer is the last.
+        """
+
+    def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
+        return wholeAnswer(self.prefix, status, fields, body, not self._head)
+
+    def head(self, status: str, fields: Fields, length: int) -> bytes:
+        without = bodiless(status)
+        self._bare = self._head or without
+        if without:
+            length = -1
+        elif fields.contentLength >= 0:
+            length = fields.contentLength
+        return responseHead(self.prefix, status, fields, length)
+
+    def piece(self, data: bytes) -> bytes:
+        return b"" if self._bare else data
+
+    def end(self) -> bytes:
+        return b""
+
+    def interim(self, status: int, block: bytes = b"") -> bytes:
+        """
+        CGI has no place for one.
+        """
+        return b""
+
+    def error(self, status: int) -> bytes:
+        return b"" if self._mute else errorPage(self.prefix, status)

@@ -1,0 +1,149 @@
+"""
+The output side of a FastCGI connection.
+
+Always in this order: records of STDOUT, the empty one that ends it, END_REQUEST, and
+nothing after that. STDERR may come in between, but never after.
+"""
+
+from __future__ import annotations
+
+from svctree.wire.cgireply import bodiless, errorPage, responseHead, wholeAnswer
+from svctree.wire.contract import Fields
+from svctree.wire.fastcgi.records import (
+    HEADER,
+    MAX_CONTENT,
+    Kind,
+    Status,
+    renderEnd,
+    renderRecord,
+    renderStream,
+)
+from svctree.wire.fastcgi.states import Event, State, advance
+
+__all__ = ["FastCGIReply"]
+
+_PREFIX = b"Status: "
+
+# The end of STDOUT and the request, by request id. Front ends use 1 and little else.
+_tails: dict[int, bytes] = {}
+
+
+def _tail(requestID: int) -> bytes:
+    tail = _tails.get(requestID)
+    if tail is None:
+        tail = renderRecord(Kind.STDOUT, requestID) + renderEnd(
+            requestID, Status.REQUEST_COMPLETE
+        )
+        if len(_tails) < 64:
+            _tails[requestID] = tail
+    return tail
+
+
+class FastCGIReply:
+    """
+    Renders the answer to the request in hand.
+
+    @ivar keepAlive: the peer asked for it, and L{close} was not called.
+    @ivar idle: see L{svctree.wire.contract.ICodec}.
+    """
+
+    __slots__ = (
+        "_bare",
+        "_closing",
+        "_environ",
+        "_have",
+        "_head",
+        "_mute",
+        "_requestID",
+        "_state",
+        "idle",
+        "keepAlive",
+    )
+
+    def __init__(self) -> None:
+        self._state = State.IDLE
+        self._requestID = 0
+        self._environ: dict[str, object] = {}
+        # Bytes that have come and are not taken.
+        self._have = 0
+        # The request was HEAD; no body may go out; the peer cannot be answered.
+        self._head = False
+        self._bare = False
+        self._mute = False
+        self._closing = False
+        self.keepAlive = True
+        self.idle = True
+
+    def close(self) -> None:
+        self._closing = True
+        self.keepAlive = False
+
+    def _answered(self) -> None:
+        self._state = advance(self._state, Event.ANSWERED)
+        self._environ = {}
+        self.idle = not self._have
+
+    def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
+        data = wholeAnswer(_PREFIX, status, fields, body, not self._head)
+        size = len(data)
+        requestID = self._requestID
+        self._answered()
+        if size <= MAX_CONTENT:
+            return b"%b%b%b" % (
+                HEADER.pack(1, Kind.STDOUT, requestID, size, 0),
+                data,
+                _tail(requestID),
+            )
+        return renderStream(Kind.STDOUT, requestID, data) + _tail(requestID)
+
+    def head(self, status: str, fields: Fields, length: int) -> bytes:
+        without = bodiless(status)
+        self._bare = self._head or without
+        if without:
+            length = -1
+        elif fields.contentLength >= 0:
+            length = fields.contentLength
+        return renderStream(
+            Kind.STDOUT,
+            self._requestID,
+            responseHead(_PREFIX, status, fields, length),
+        )
+
+    def piece(self, data: bytes) -> bytes:
+        if self._bare:
+            return b""
+        return renderStream(Kind.STDOUT, self._requestID, data)
+
+    def end(self) -> bytes:
+        self._answered()
+        return _tail(self._requestID)
+
+    def stderr(self, data: bytes) -> bytes:
+        """
+        Render a message for the front end's error log; not after L{end}.
+        """
+        return renderStream(Kind.STDERR, self._requestID, data)
+
+    def interim(self, status: int, block: bytes = b"") -> bytes:
+        """
+        CGI has no place for one.
+        """
+        return b""
+
+    def error(self, status: int) -> bytes:
+        if self._mute or self._state == State.IDLE:
+            return b""
+        self.keepAlive = False
+        verdict = Status.OVERLOADED if status == 503 else Status.REQUEST_COMPLETE
+        page = errorPage(_PREFIX, status)
+        if self._head:
+            page = page[: page.index(b"\r\n\r\n") + 4]
+        requestID = self._requestID
+        self._state = State.IDLE
+        return b"".join(
+            (
+                renderStream(Kind.STDOUT, requestID, page),
+                renderRecord(Kind.STDOUT, requestID),
+                renderEnd(requestID, verdict),
+            )
+        )
