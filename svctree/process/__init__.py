@@ -11,14 +11,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from svctree.process.daemon import DaemonService, rootOf
+    from svctree.process.detach import Foreground, IStatus, StatusPipe, detachProcess
+    from svctree.process.errorlog import ErrorLog, ErrorLogError
     from svctree.process.holder import Holder
     from svctree.process.identity import Identity, IdentityError
-    from svctree.process.pidfile import (
-        AlreadyRunning,
-        NoPidFile,
-        PidFile,
-        PidFileError,
+    from svctree.process.leftovers import sweepLeftovers, sweepSocket
+    from svctree.process.logs import startLogging
+    from svctree.process.notify import (
+        NoNotify,
+        Notify,
+        WatchdogService,
+        notifier,
+        watchdogInterval,
     )
+    from svctree.process.operations import OperationError, Operations
+    from svctree.process.pidfile import AlreadyRunning, NoPidFile, PidFile, PidFileError
+    from svctree.process.runner import Runner
     from svctree.process.signals import SignalService, Stopper, eachService, hurryTree
     from svctree.process.surroundings import (
         SurroundingsError,
@@ -29,38 +38,76 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyRunning",
+    "DaemonService",
+    "ErrorLog",
+    "ErrorLogError",
+    "Foreground",
     "Holder",
+    "IStatus",
     "Identity",
     "IdentityError",
+    "NoNotify",
     "NoPidFile",
+    "Notify",
+    "OperationError",
+    "Operations",
     "PidFile",
     "PidFileError",
+    "Runner",
     "SignalService",
+    "StatusPipe",
     "Stopper",
     "SurroundingsError",
+    "WatchdogService",
     "changeDirectory",
     "changeRoot",
+    "detachProcess",
     "eachService",
     "hurryTree",
+    "notifier",
+    "rootOf",
     "setUmask",
+    "startLogging",
+    "sweepLeftovers",
+    "sweepSocket",
+    "watchdogInterval",
 ]
 
 _HOMES = {
     "AlreadyRunning": "pidfile",
+    "DaemonService": "daemon",
+    "ErrorLog": "errorlog",
+    "ErrorLogError": "errorlog",
+    "Foreground": "detach",
     "Holder": "holder",
+    "IStatus": "detach",
     "Identity": "identity",
     "IdentityError": "identity",
+    "NoNotify": "notify",
     "NoPidFile": "pidfile",
+    "Notify": "notify",
+    "OperationError": "operations",
+    "Operations": "operations",
     "PidFile": "pidfile",
     "PidFileError": "pidfile",
+    "Runner": "runner",
     "SignalService": "signals",
+    "StatusPipe": "detach",
     "Stopper": "signals",
     "SurroundingsError": "surroundings",
+    "WatchdogService": "notify",
     "changeDirectory": "surroundings",
     "changeRoot": "surroundings",
+    "detachProcess": "detach",
     "eachService": "signals",
     "hurryTree": "signals",
+    "notifier": "notify",
+    "rootOf": "daemon",
     "setUmask": "surroundings",
+    "startLogging": "logs",
+    "sweepLeftovers": "leftovers",
+    "sweepSocket": "leftovers",
+    "watchdogInterval": "notify",
 }
 
 

@@ -32,7 +32,7 @@ __all__ = [
     "StatusPipe",
     "awaitDaemon",
     "closeInherited",
-    "detach",
+    "detachProcess",
     "fillStandardStreams",
 ]
 
@@ -148,7 +148,7 @@ class StatusPipe:
             self._fd = -1
 
 
-def detach(keep: Collection[int] = ()) -> StatusPipe:
+def detachProcess(keep: Collection[int] = ()) -> StatusPipe:
     """
     Go on as a daemon: in a new session without a terminal, child of nobody, with
     descriptors 0 and 1 on C{/dev/null} and nothing else inherited. Descriptor 2

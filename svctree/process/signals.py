@@ -12,12 +12,14 @@ the tree takes the handlers over, and the process ends with status 0.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 from svctree.interfaces import IHurried
@@ -52,6 +54,8 @@ class SignalService(Service):
         self.actions = dict(actions)
         self._reactor = reactor
         self._previous: dict[int, _Handler] = {}
+        self._trigger: object = None
+        self._ending = False
 
     @property
     def reactor(self) -> Any:
@@ -65,18 +69,29 @@ class SignalService(Service):
         super().startService()
         self._install()
         self.reactor.callWhenRunning(self._install)
+        if self._trigger is None:
+            self._trigger = self.reactor.addSystemEventTrigger(
+                "before", "shutdown", self._processEnds
+            )
 
     def stopService(self) -> None:
         super().stopService()
+        # The handlers stay while the process ends: the second TERM of an impatient
+        # operator must still mean "hurry", not sudden death.
+        if self._ending:
+            return
+        trigger, self._trigger = self._trigger, None
+        if trigger is not None:
+            self.reactor.removeSystemEventTrigger(trigger)
         previous, self._previous = self._previous, {}
         for number, handler in previous.items():
-            # The handlers stay while the reactor ends: the second TERM of an
-            # impatient operator must still mean "hurry", not sudden death.
-            if not getattr(self.reactor, "_stopped", False):
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def describe(self) -> dict[str, object]:
         return {"signals": [signal.Signals(number).name for number in self.actions]}
+
+    def _processEnds(self) -> None:
+        self._ending = True
 
     def _install(self) -> None:
         if not self.running:
@@ -152,8 +167,8 @@ class Stopper:
             from twisted.internet import reactor
 
             self._reactor = reactor
-        # The reactor may be stopping already, at the tree's own wish.
-        if not getattr(self._reactor, "_stopped", False):
+        # It may be ending already, at the tree's own wish.
+        with contextlib.suppress(ReactorNotRunning):
             self._reactor.stop()
 
 

@@ -1,0 +1,76 @@
+"""
+The master's own messages, on descriptor 2.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    eventAsText,
+    globalLogBeginner,
+)
+
+__all__ = ["DescriptorStream", "logObserver", "startLogging"]
+
+
+class DescriptorStream:
+    """
+    A text stream that makes each C{write} one system call, so that the lines of
+    several processes in one file do not tear each other.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, text: str) -> int:
+        data = text.encode("utf-8", "backslashreplace")
+        try:
+            # A pipe may take less than everything; a file only on a full disk.
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            # There is no place left to complain in, and a daemon does not end
+            # because the disk with its log is full.
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        """
+        Nothing is held back.
+        """
+
+
+def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
+    """
+    @param level: the lowest level that is written.
+    @return: writes one line for each event (more for a traceback) to C{fd}.
+    """
+    wanted = LogLevel.levelWithName(level)
+    predicate = LogLevelFilterPredicate(defaultLogLevel=wanted)
+    observer = FileLogObserver(
+        DescriptorStream(fd),  # type: ignore[arg-type]
+        lambda event: _format(event),
+    )
+    return FilteringLogObserver(observer, [predicate])
+
+
+def startLogging(level: str = "info") -> None:
+    """
+    Write Twisted's log to descriptor 2 from now on. The standard streams stay as
+    they are: C{print} is not turned into events.
+    """
+    globalLogBeginner.beginLoggingTo([logObserver(level)], redirectStandardIO=False)
+
+
+def _format(event: object) -> str | None:
+    text = eventAsText(event, includeSystem=False)  # type: ignore[arg-type]
+    if not text:
+        return None
+    # A message of several lines stays together, and is told apart by its indent.
+    return text.replace("\n", "\n\t") + "\n"
