@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from svctree.interfaces import IListener
 from svctree.listen.address import Address, TCPAddress, UnixAddress
+from svctree.listen.adopted import adoptPort
 from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
 from svctree.listen.errors import AddressConflict, UnknownHost
 from svctree.listen.grammar import parseAddress
@@ -314,10 +315,7 @@ class ListenerService(Service):
 
             self._reactor = reactor
         for bound in bounds:
-            sock = bound.socket
-            port = self._reactor.adoptStreamPort(
-                sock.fileno(), sock.family, self._factory
-            )
+            port = adoptPort(self._reactor, bound.socket, self._factory)
             self._ports.append((bound, port))
 
     def _close(self, bounds: Sequence[Bound]) -> Deferred[None]:

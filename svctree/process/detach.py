@@ -38,6 +38,9 @@ __all__ = [
 
 PROGRAM = "svctree"
 
+# How long a daemon that has said why it ends may take to be gone, in seconds.
+_LAST_GRACE = 5.0
+
 
 class IStatus(Protocol):
     """
@@ -197,7 +200,7 @@ def awaitDaemon(reader: int, stream: TextIO | None = None) -> int:
         try:
             for message in _messages(pipe):
                 pid = message.get("pid", pid)
-                status = _understand(message, stream)
+                status = _understand(message, stream, pid)
                 if status is not None:
                     return status
         except KeyboardInterrupt:
@@ -256,13 +259,15 @@ def _messages(pipe: TextIO) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _understand(message: dict[str, Any], stream: TextIO) -> int | None:
+def _understand(message: dict[str, Any], stream: TextIO, pid: int) -> int | None:
     """
     @return: the exit status, once it is known.
     """
     if "ready" in message:
         return 0
     if "failed" in message:
+        # Only then nobody listens on its sockets any more.
+        _awaitEnd(pid)
         _complain(stream, message["failed"], message["details"])
         sweepLeftovers(message["pidfile"], message["sockets"])
         return int(message["exitStatus"])
@@ -270,6 +275,13 @@ def _understand(message: dict[str, Any], stream: TextIO) -> int | None:
         stream.write(f"{PROGRAM}: {message['progress']}\n")
         stream.flush()
     return None
+
+
+def _awaitEnd(pid: int) -> None:
+    daemon = Holder.of(pid) if pid else None
+    if daemon is not None:
+        with daemon:
+            daemon.wait(_LAST_GRACE)
 
 
 def _giveUp(pid: int, pipe: TextIO) -> None:
