@@ -136,6 +136,8 @@ class _Site(Site):
     Says in the log what was done, not what was asked for.
     """
 
+    noisy = False
+
     def __init__(self, service: ControlService, reactor: Any) -> None:
         super().__init__(_Commands(service), reactor=reactor)
         # A reload may take its time, and nobody else waits for this connection.

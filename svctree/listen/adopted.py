@@ -40,13 +40,14 @@ class _AdoptedUnixPort(unix.Port):
     """
 
     def startListening(self) -> None:
-        self.factory.doStart()
-        self.socket, self._preexistingSocket = self._preexistingSocket, None
-        self.socket.setblocking(False)
-        self.connected = True
-        self.fileno = self.socket.fileno
-        self.numberAccepts = 100
-        self.startReading()
+        port: Any = self
+        port.factory.doStart()
+        port.socket, port._preexistingSocket = port._preexistingSocket, None
+        port.socket.setblocking(False)
+        port.fileno = port.socket.fileno
+        port.connected = True
+        port.numberAccepts = 100
+        port.startReading()
 
     def connectionLost(self, reason: Any) -> None:
         tcp.Port.connectionLost(self, reason)

@@ -41,6 +41,8 @@ class DaemonService(Service):
     @ivar stopper: ends the process.
     @ivar status: whom the start is reported to.
     @ivar isReady: whether the tree serves.
+    @ivar releasesItself: whether stopping gives up the pidfile; a runner that knows
+        better when everything else is down sets it to false.
     """
 
     _log = Logger()
@@ -79,6 +81,7 @@ class DaemonService(Service):
         self.identity = Identity.resolve(user, group)
         self.status: IStatus = Foreground()
         self.isReady = False
+        self.releasesItself = True
         self.readySince = 0.0
         self._chroot = chroot
         self._terminal = terminal
@@ -199,7 +202,8 @@ class DaemonService(Service):
             self._signals.stopService()
         if not self._ending:
             self._forgetTriggers()
-            self.release()
+            if self.releasesItself:
+                self.release()
 
     def release(self) -> None:
         """

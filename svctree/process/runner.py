@@ -99,6 +99,7 @@ class Runner:
         @raise SystemExit: in the parent of a detached process.
         """
         daemon = self._daemon
+        daemon.releasesItself = False
         daemon.status = detachProcess() if self._detach else Foreground()
         startLogging(self._loglevel)
         self._start()
