@@ -5,7 +5,7 @@ Every zope interface of the project.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zope.interface import Attribute, Interface
@@ -90,6 +90,20 @@ class IListener(Interface):
         """
         @return: for each socket what a person would click or type, e.g.
             C{http://127.0.0.1:8080/} or C{unix:/run/app.sock}.
+        """
+
+    def watch(observer: Callable[[Any], object]) -> None:
+        """
+        Ask to be told when the sockets change.
+
+        @param observer: called with the listener when L{sockets} has the new ones
+            and the old ones still listen; these are closed when what it returns, a
+            Deferred or not, has fired. If it fails the change is undone.
+        """
+
+    def unwatch(observer: Callable[[Any], object]) -> None:
+        """
+        Undo L{watch}.
         """
 
 

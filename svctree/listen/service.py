@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from svctree.interfaces import IListener
+from svctree.interfaces import IDescribable, IListener
 from svctree.listen.address import Address, TCPAddress, UnixAddress
 from svctree.listen.adopted import adoptPort
 from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
@@ -30,7 +30,7 @@ __all__ = ["ListenerService"]
 _ADOPTED = -1
 
 
-@implementer(IListener)
+@implementer(IListener, IDescribable)
 class ListenerService(Service):
     """
     Binds addresses in the privileged phase and keeps the sockets until it stops.
@@ -49,6 +49,7 @@ class ListenerService(Service):
     def __init__(
         self,
         *addresses: str | Address,
+        listen: Sequence[str | Address] = (),
         name: str = "http",
         backlog: int = 1024,
         proxyProtocol: bool = False,
@@ -59,6 +60,7 @@ class ListenerService(Service):
     ) -> None:
         """
         @param addresses: any forms of the grammar (L{parseAddress}), or addresses.
+        @param listen: more of them, as a keyword.
         @param name: under which pools find it.
         @param factory: serve this here, rather than leave the sockets to a pool.
         @param scheme: how L{urls} begin; by default C{http}, and nothing with a
@@ -68,10 +70,8 @@ class ListenerService(Service):
             given.
         @raise AddressError: one of C{addresses} is none.
         """
-        if not addresses:
-            raise ValueError("a listener needs at least one address")
         self.setName(name)
-        self.addresses = _parsed(addresses)
+        self.addresses = _parsed((*addresses, *listen))
         self.backlog = backlog
         self.proxyProtocol = proxyProtocol
         self._factory = factory
@@ -142,22 +142,26 @@ class ListenerService(Service):
             "proxyProtocol": self.proxyProtocol,
         }
 
+    # IDescribable
+
+    def settings(self) -> dict[str, object]:
+        """
+        @return: the keywords that make an equal listener.
+        """
+        made: dict[str, object] = {
+            "listen": [address.render() for address in self.addresses],
+            "backlog": self.backlog,
+            "proxyProtocol": self.proxyProtocol,
+            "scheme": self._scheme,
+        }
+        return made if self._factory is None else {**made, "factory": self._factory}
+
     # Changes
 
     def watch(self, observer: Callable[[ListenerService], object]) -> None:
-        """
-        Ask to be told when the sockets change.
-
-        @param observer: called with this listener when L{sockets} has the new ones
-            and the old ones still listen; these are closed when what it returns, a
-            Deferred or not, has fired. If it fails the change is undone.
-        """
         self._observers.append(observer)
 
     def unwatch(self, observer: Callable[[ListenerService], object]) -> None:
-        """
-        Undo L{watch}.
-        """
         self._observers.remove(observer)
 
     def rebind(self, addresses: Sequence[str | Address]) -> Deferred[None]:
@@ -171,8 +175,6 @@ class ListenerService(Service):
         return Deferred.fromCoroutine(self._rebind(_parsed(addresses)))
 
     async def _rebind(self, addresses: tuple[Address, ...]) -> None:
-        if not addresses:
-            raise ValueError("a listener needs at least one address")
         if not self._bound:
             self.addresses = addresses
             return
@@ -339,6 +341,8 @@ class ListenerService(Service):
 
 
 def _parsed(addresses: Sequence[str | Address]) -> tuple[Address, ...]:
+    if not addresses:
+        raise ValueError("a listener needs at least one address")
     return tuple(
         parseAddress(address) if isinstance(address, str) else address
         for address in addresses

@@ -113,6 +113,8 @@ class PoolService(Service):
         )
         self._target = chosen.processes(self.settings)[0]
         self._watch = Watch(self, self._shared)
+        for listener in self._shared.listeners:
+            listener.watch(self._socketsChanged)
         return self._bringUp()
 
     @inlineCallbacks
@@ -148,6 +150,8 @@ class PoolService(Service):
             return
         if self._watch is not None:
             self._watch.stop()
+        for listener in self._shared.listeners:
+            listener.unwatch(self._socketsChanged)
         deadline = self.settings.gracefulTimeout
         if self._current is not None:
             self._others.append(self._current)
@@ -208,29 +212,39 @@ class PoolService(Service):
 
     # -- reload
 
-    def reload(self) -> Deferred[None]:
+    def _socketsChanged(self, listener: IListener) -> Deferred[None]:
+        """
+        Serve on the new sockets, and what waits in the queues of the old ones.
+        """
+        if self._current is None or self._stopping:
+            return succeed(None)
+        return self.reload(drain=True)
+
+    def reload(self, drain: bool = False) -> Deferred[None]:
         """
         Replace the workers by a new generation with freshly imported code.
 
         A reload asked for while another one runs starts after it: what is on disk
         may have changed since that one read it.
 
+        @param drain: the old generation takes first what waits for it in the kernel's
+            queues: nobody else will where a socket is given up.
         @return: fires when the old generation is gone; fails with L{ReloadError}
             when the new one does not come up, and then the old one serves on.
         """
         if self._reloading is not None:
             waiting: Deferred[None] = Deferred()
             self._reloading.addBoth(
-                lambda _: self.reload().chainDeferred(waiting)  # type: ignore[func-returns-value]
+                lambda _: self.reload(drain).chainDeferred(waiting)  # type: ignore[func-returns-value]
             )
             return waiting
         if self._current is None or self._stopping:
             raise PoolError(f"pool {self.name!r} is not serving")
         self._reloading = Deferred()
-        return self._reload()
+        return self._reload(drain)
 
     @inlineCallbacks
-    def _reload(self) -> Any:
+    def _reload(self, drain: bool) -> Any:
         old = self._current
         assert old is not None and self._shared is not None
         self.lastReload = "running"
@@ -245,7 +259,7 @@ class PoolService(Service):
             self._current = new
             self._others.append(old)
             yield old.retire(
-                self._shared.graceOfReload, False, self.settings.gracefulTimeout
+                self._shared.graceOfReload, drain, self.settings.gracefulTimeout
             )
             self._others.remove(old)
             self.lastReload = "done"
