@@ -22,6 +22,7 @@ __all__ = [
     "IReloadable",
     "IScalable",
     "IWorkerModel",
+    "OPIInterface",
 ]
 
 
@@ -209,4 +210,30 @@ class IWorkerModel(Interface):
         """
         @return: C{multithread}, C{multiprocess} and C{runOnce}, what the application
             is told under the names C{wsgi.*} (PEP 3333).
+        """
+
+
+class OPIInterface(Interface):
+    """
+    A way of integrating into the operating system, chosen by the option C{mode}.
+
+    It is made with C{(config, opts, args)}: the configuration, the parsed options of
+    the command line, and its arguments (see L{svctree.opi.factory}).
+    """
+
+    MODE_THREADED = Attribute("C{int}: one process with threads.")
+    MODE_FORKED = Attribute("C{int}: several processes.")
+    MODE_SINGLE = Attribute("C{int}: one process with one thread.")
+    MODE_ONCE = Attribute("C{int}: this process, for one request, as with CGI.")
+
+    mode = Attribute("C{int}: the running mode, one of those above.")
+
+    config = Attribute("The configuration.")
+
+    def work() -> None:
+        """
+        Begin to handle requests, or do what the command line asks for.
+
+        @raise svctree.opi.OPIDone: that is done, and there is nothing to serve.
+        @raise svctree.opi.OPIError: it failed.
         """

@@ -9,6 +9,7 @@ __all__ = [
     "BAD_USAGE",
     "DONE",
     "FAILED",
+    "INTERRUPTED",
     "NOT_RUNNING",
     "CommandError",
 ]
@@ -20,6 +21,8 @@ FAILED = 1
 BAD_USAGE = 2
 ALREADY_RUNNING = 5
 NOT_RUNNING = 7
+# What shells report for a command that Ctrl-C has ended.
+INTERRUPTED = 130
 
 
 class CommandError(Exception):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 
@@ -21,6 +21,8 @@ GROUPS = ("What runs", "Process", "Listening", "Workers", "Requests", "Watching"
 
 _KEY = "svctree.option"
 _count = itertools.count()
+
+GroupT = TypeVar("GroupT", bound="Group")
 
 
 class Option:
@@ -37,6 +39,7 @@ class Option:
     @ivar doc: what it means, in one sentence without a full stop.
     @ivar seed: whether it is binding that a file with C{[wtf]} means the same.
     @ivar required: whether a configuration file must have it.
+    @ivar late: whether it stands behind the others of its group.
     """
 
     __slots__ = (
@@ -45,6 +48,7 @@ class Option:
         "group",
         "keyword",
         "kind",
+        "late",
         "name",
         "order",
         "required",
@@ -62,6 +66,7 @@ class Option:
         shown: str = "",
         seed: bool = False,
         required: bool = False,
+        late: bool = False,
     ) -> None:
         self.group = group
         self.kind = kind
@@ -70,6 +75,7 @@ class Option:
         self.shown = shown
         self.seed = seed
         self.required = required
+        self.late = late
         self.order = next(_count)
         self.keyword = self.name = self.variable = ""
 
@@ -109,11 +115,12 @@ def option(
     shown: str = "",
     seed: bool = False,
     required: bool = False,
+    late: bool = False,
 ) -> Any:
     """
     Declare an attribute of a L{Group}; see L{Option}.
     """
-    made = Option(group, kind, default, doc, shown, seed, required)
+    made = Option(group, kind, default, doc, shown, seed, required, late)
     if isinstance(default, dict):
         return attrs.field(factory=dict, metadata={_KEY: made})
     return attrs.field(default=default, metadata={_KEY: made})
@@ -127,8 +134,8 @@ def optionsOf(group: type[Group]) -> list[Option]:
     return sorted(_table(group).values(), key=_position)
 
 
-def _position(option: Option) -> tuple[int, int]:
-    return GROUPS.index(option.group), option.order
+def _position(option: Option) -> tuple[int, bool, int]:
+    return GROUPS.index(option.group), option.late, option.order
 
 
 def _table(group: type[Group]) -> dict[str, Option]:
@@ -172,6 +179,14 @@ class Group:
         if problems:
             raise SettingsError(problems)
         self.__attrs_init__(**values)  # type: ignore[attr-defined]
+
+    def changed(self: GroupT, **keywords: object) -> GroupT:
+        """
+        @return: the same with other values.
+        @raise SettingsError: these cannot be used.
+        """
+        changes: Any = keywords
+        return attrs.evolve(self, **changes)
 
     @classmethod
     def _converted(

@@ -42,6 +42,10 @@ _listening = partial(option, "Listening")
 _workers = partial(option, "Workers")
 _requests = partial(option, "Requests")
 _watching = partial(option, "Watching")
+# For the groups that are parts of two others, and so are declared before them.
+_naming = partial(option, "Process", late=True)
+_trusting = partial(option, "Listening", late=True)
+_recording = partial(option, "Watching", late=True)
 
 
 @attrs.frozen(kw_only=True, init=False, slots=False)
@@ -102,12 +106,12 @@ class TrustSettings(Group):
     Who is believed about the client.
     """
 
-    proxyProtocol: bool = _listening(
+    proxyProtocol: bool = _trusting(
         kinds.Boolean(),
         False,
         "expect the PROXY protocol, version 1 or 2, from the trusted peers",
     )
-    forwardedAllow: tuple[str, ...] = _listening(
+    forwardedAllow: tuple[str, ...] = _trusting(
         kinds.Peers(),
         (),
         "peers (addresses, networks, or unix) whose Forwarded and X-Forwarded-* "
@@ -122,7 +126,7 @@ class ReportSettings(Group):
     How processes make themselves known.
     """
 
-    loglevel: str = _process(
+    loglevel: str = _naming(
         kinds.Choice(
             "debug",
             "info",
@@ -134,7 +138,7 @@ class ReportSettings(Group):
         "info",
         "from which level on svctree's own messages are written",
     )
-    proctitle: bool = _process(
+    proctitle: bool = _naming(
         kinds.Boolean(),
         True,
         "show what each process does in ps and top; needs setproctitle "
@@ -148,24 +152,24 @@ class RecordSettings(Group):
     What is written about requests.
     """
 
-    accesslog: str | None = _watching(
+    accesslog: str | None = _recording(
         kinds.Path(stream="standard output"),
         None,
         "a line for each request goes here; - is standard output",
         shown="none",
     )
-    accesslogFormat: str = _watching(
+    accesslogFormat: str = _recording(
         kinds.Text(),
         "combined",
         "combined, common, json, or a format made of gunicorn's %(x)s atoms",
     )
-    slowlog: str | None = _watching(
+    slowlog: str | None = _recording(
         kinds.Path(stream="standard error"),
         None,
         "the stacks of requests that take longer than slow-request go here",
         shown="none",
     )
-    slowRequest: float = _watching(
+    slowRequest: float = _recording(
         kinds.Seconds(),
         0.0,
         "what counts as slow; 0 for nothing",
