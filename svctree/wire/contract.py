@@ -131,9 +131,10 @@ class Fields:
     @ivar contentLength: what the application declared, or -1.
     @ivar hasDate: the application gave its own Date.
     @ivar hasServer: the application gave its own Server.
+    @ivar plain: neither.
     """
 
-    __slots__ = ("block", "contentLength", "hasDate", "hasServer")
+    __slots__ = ("block", "contentLength", "hasDate", "hasServer", "plain")
 
     def __init__(
         self,
@@ -146,6 +147,7 @@ class Fields:
         self.contentLength = contentLength
         self.hasDate = hasDate
         self.hasServer = hasServer
+        self.plain = not hasDate and not hasServer
 
 
 class Limits:
@@ -218,10 +220,14 @@ class ICodec(Protocol):
         closed without harm, and asking for the next event is idle, too. False from
         the first byte of a request on; what it says is used before the first request
         and after the end of an answer's rendering.
+    @ivar transparent: whether the pieces of the current answer's body go out as they
+        are, so that the connection may send a file by C{sendfile}; decided by
+        L{head}.
     """
 
     keepAlive: bool
     idle: bool
+    transparent: bool
 
     def feed(self, data: bytes) -> Request | bytes | Marker | Reply | None:
         """

@@ -1,3 +1,9 @@
 """
-The gateway between a codec and a WSGI application (PEP 3333).
+The gateway between requests and WSGI applications (PEP 3333), without I/O.
 """
+
+from svctree.wsgi.files import FileWrapper
+from svctree.wsgi.gateway import ClientGone, Gateway, ISink
+from svctree.wsgi.input import NO_INPUT, NoInput
+
+__all__ = ["NO_INPUT", "ClientGone", "FileWrapper", "Gateway", "ISink", "NoInput"]

@@ -1,0 +1,453 @@
+"""
+One connection's HTTP, and what all connections share.
+
+The short way is written for speed: a head that arrives whole in one piece, without a
+body, costs two dictionary updates and no regular expression, and its answer one join.
+Whatever is not plain leaves it (C{_settle}), whatever is wrong is judged anew in the
+order of the stream (L{svctree.wire.http.judge}). Measured on one core beside the
+alternatives: ARCHITECTURE.md, section 5, and C{benchmarks/http.py}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from svctree.wire.contract import (
+    END,
+    Fields,
+    Limits,
+    Marker,
+    Request,
+    RequestError,
+    Truncated,
+)
+from svctree.wire.http.answer import Lengths, StatusLines, httpDate, reasonOf
+from svctree.wire.http.chunked import ChunkedBody
+from svctree.wire.http.fields import SINGLETONS, SPECIAL, FieldCache, Special
+from svctree.wire.http.forwarded import believe
+from svctree.wire.http.judge import HeadJudge
+from svctree.wire.http.target import RequestLine, RequestLines
+
+__all__ = ["HTTPCodec", "HTTPFactory"]
+
+_HEAD, _BODY, _CHUNKS, _BROKEN = range(4)
+
+_statusLines = StatusLines()
+_lengths = Lengths()
+
+
+class HTTPFactory:
+    """
+    What the connections of one worker share: limits, remembered lines, the date.
+
+    @ivar common: the fields that every answer has: Date, and Server unless its name
+        is empty.
+    """
+
+    def __init__(self, limits: Limits, mount: str = "", serverName: str = "") -> None:
+        self.limits = limits
+        self.lines = RequestLines(limits.line, mount)
+        self.fields = FieldCache(limits.fieldSize, False)
+        self.proxyFields = FieldCache(limits.fieldSize, True)
+        self.server = b"Server: %b\r\n" % serverName.encode() if serverName else b""
+        self.date = b""
+        self.common = self.server
+        # A head up to this size cannot be beyond the limits on sizes.
+        self.surely = min(limits.line, limits.fieldSize, limits.head)
+
+    def __call__(
+        self,
+        template: dict[str, object],
+        trust: Callable[[str], bool] | None = None,
+    ) -> HTTPCodec:
+        return HTTPCodec(self, template, trust)
+
+    def tick(self, now: float) -> None:
+        self.date = b"Date: %b\r\n" % httpDate(now)
+        self.common = self.date + self.server
+
+
+class HTTPCodec:
+    """
+    See L{svctree.wire.contract.ICodec}.
+    """
+
+    __slots__ = (
+        "_body",
+        "_bodyless",
+        "_buffer",
+        "_chunking",
+        "_closing",
+        "_emptyLine",
+        "_factory",
+        "_fields",
+        "_judge",
+        "_left",
+        "_lines",
+        "_maxFields",
+        "_minor",
+        "_plain",
+        "_request",
+        "_size",
+        "_state",
+        "_template",
+        "_trust",
+        "idle",
+        "keepAlive",
+        "transparent",
+    )
+
+    def __init__(
+        self,
+        factory: HTTPFactory,
+        template: dict[str, object],
+        trust: Callable[[str], bool] | None,
+    ) -> None:
+        self.keepAlive = True
+        self.idle = True
+        self.transparent = False
+        self._factory = factory
+        self._template = template
+        self._size = len(template)
+        self._trust = trust
+        self._lines = factory.lines.__getitem__
+        fields = factory.fields if trust is None else factory.proxyFields
+        self._fields = fields.__getitem__
+        self._maxFields = factory.limits.fields
+        self._request = Request(template)
+        self._buffer: bytearray | None = None
+        self._state = _HEAD
+        self._judge: HeadJudge | None = None
+        self._emptyLine = False
+        self._left = 0
+        self._body: ChunkedBody | None = None
+        self._closing = False
+        self._bodyless = False
+        self._chunking = False
+        self._minor = 1
+        self._plain = True
+
+    # Input
+
+    def feed(self, data: bytes) -> Request | bytes | Marker | None:
+        if self._buffer is None:
+            if self._state == _HEAD:
+                end = data.find(b"\r\n\r\n")
+                if end > 0 and data[:1] != b"\r":
+                    if end + 4 == len(data):
+                        self.idle = True
+                    else:
+                        self._buffer = bytearray(data[end + 4 :])
+                        self.idle = False
+                    return self._head(data[:end])
+            elif self._state == _BODY and 0 < len(data) <= self._left:
+                self._left -= len(data)
+                return data
+        if not data:
+            self._ended()
+            return None
+        if self._state == _BROKEN:
+            return None
+        self.idle = False
+        if self._buffer is None:
+            self._buffer = bytearray(data)
+        else:
+            self._buffer += data
+        return self.nextEvent()
+
+    def _ended(self) -> None:
+        self.keepAlive = False
+        if self._state == _BROKEN or (self._state == _HEAD and not self._buffer):
+            return
+        self._state = _BROKEN
+        raise Truncated("the client left in the middle of a request")
+
+    def nextEvent(self) -> Request | bytes | Marker | None:
+        if self._state == _HEAD:
+            return self._takeHead() if self._buffer else None
+        if self._state == _BODY:
+            if not self._left:
+                return self._finished()
+            if self._buffer is None:
+                return None
+            data = bytes(self._buffer[: self._left])
+            self._drop(len(data))
+            self._left -= len(data)
+            return data
+        if self._state == _CHUNKS and self._body is not None:
+            if self._buffer is None:
+                return self._finished() if self._body.done else None
+            try:
+                data = self._body.take(self._buffer)
+            except RequestError:
+                self._break()
+                raise
+            self._drop(0)
+            if data:
+                return data
+            return self._finished() if self._body.done else None
+        return None
+
+    def _finished(self) -> Marker:
+        self._state = _HEAD
+        self._body = None
+        self.idle = self._buffer is None
+        return END
+
+    def _break(self) -> None:
+        self._state = _BROKEN
+        self._buffer = None
+        self.keepAlive = False
+        self._closing = True
+
+    def _drop(self, count: int) -> None:
+        buffer = self._buffer
+        assert buffer is not None
+        if count == len(buffer):
+            self._buffer = None
+        elif count:
+            del buffer[:count]
+
+    def _takeHead(self) -> Request | None:
+        buffer = self._buffer
+        assert buffer is not None
+        if not self._emptyLine and buffer.startswith(b"\r\n"):
+            # RFC 9112, 2.2: some clients end a body with one CRLF too many.
+            self._emptyLine = True
+            self._drop(2)
+            if self._buffer is None:
+                self.idle = True
+                return None
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if self._judge is None:
+                self._judge = self._newJudge()
+            try:
+                self._judge.look(buffer, False)
+            except RequestError:
+                self._break()
+                raise
+            return None
+        self._judge = None
+        head = bytes(buffer[:end])
+        self._drop(end + 4)
+        self.idle = self._buffer is None
+        return self._head(head)
+
+    def _newJudge(self) -> HeadJudge:
+        factory = self._factory
+        fields = factory.fields if self._trust is None else factory.proxyFields
+        return HeadJudge(factory.limits, factory.lines, fields)
+
+    def _head(self, head: bytes) -> Request:
+        """
+        Hot path. Turn a head into a request.
+        """
+        try:
+            lines = head.split(b"\r\n")
+            line = lines.pop(0)
+            if len(head) > self._factory.surely or len(lines) > self._maxFields:
+                self._newJudge().look(head, True)
+            asked = self._lines(line)
+            entries = list(filter(None, map(self._fields, lines)))
+            environ = self._template.copy()
+            environ.update(asked.variables)
+            environ.update(entries)
+            request = self._request
+            if (
+                len(environ) == self._size + len(entries)
+                and asked.plain
+                and "HTTP_HOST" in environ
+                and SPECIAL not in environ
+                and "CONTENT_LENGTH" not in environ
+                and self._trust is None
+            ):
+                request.environ = environ
+                request.bodyLength = 0
+                request.done = True
+                request.expectContinue = False
+                self._minor = 1
+                self.keepAlive = True
+            else:
+                self._settle(asked, lines)
+        except RequestError:
+            # Something is wrong; say what was wrong first.
+            self._break()
+            self._newJudge().look(head, True)
+            raise
+        self._bodyless = asked.head
+        self._emptyLine = False
+        self._plain = self.keepAlive and not asked.head and self._minor == 1
+        if self._closing:
+            self.keepAlive = self._plain = False
+        request.line = line
+        return request
+
+    def _settle(self, asked: RequestLine, lines: list[bytes]) -> None:
+        """
+        The long way: fields that repeat, frame the body, or rule the connection.
+        """
+        environ = self._template | asked.variables
+        seen: dict[str, str] = {}
+        words: list[str] = []
+        special: dict[str, str] = {}
+        for line in lines:
+            entry = self._fields(line)
+            if entry is None:
+                if line[:11].lower() == b"connection:":
+                    words.append("keep-alive")
+                continue
+            key, value = entry
+            if isinstance(value, Special):
+                key = value.key
+                if key == "HTTP_CONNECTION":
+                    words += [word.strip(" \t") for word in value.value.split(",")]
+                    continue
+                if key in special:
+                    raise RequestError(400, f"more than one {key[5:]}")
+                special[key] = value.value
+            elif key in seen:
+                if key in SINGLETONS:
+                    raise RequestError(400, f"more than one {key}")
+                joint = "; " if key == "HTTP_COOKIE" else ", "
+                seen[key] += joint + str(value)
+            else:
+                seen[key] = str(value)
+        if "HTTP_HOST" not in seen and asked.minor:
+            raise RequestError(400, "no Host in HTTP/1.1")
+        if asked.authority:
+            seen["HTTP_HOST"] = asked.authority
+        environ.update(seen)
+        if self._trust is not None:
+            believe(environ, self._trust)
+        self._minor = asked.minor
+        self.keepAlive = "close" not in words and (
+            asked.minor == 1 or "keep-alive" in words
+        )
+        request = self._request
+        request.environ = environ
+        self._frame(seen.get("CONTENT_LENGTH"), special.get("HTTP_TRANSFER_ENCODING"))
+        expected = special.get("HTTP_EXPECT") if asked.minor else None
+        if expected is not None and expected != "100-continue":
+            raise RequestError(417, "an expectation other than 100-continue")
+        request.expectContinue = expected is not None and not request.done
+
+    def _frame(self, length: str | None, coding: str | None) -> None:
+        """
+        How the body ends (RFC 9112, 6).
+        """
+        request = self._request
+        limits = self._factory.limits
+        if coding is not None:
+            if length is not None:
+                raise RequestError(400, "Content-Length with Transfer-Encoding")
+            if not self._minor:
+                raise RequestError(400, "Transfer-Encoding in HTTP/1.0")
+            if coding != "chunked":
+                raise RequestError(*_notChunked(coding))
+            trailers = limits.fields, limits.fieldSize, limits.head
+            self._body = ChunkedBody(limits.body, trailers)
+            self._state = _CHUNKS
+            request.bodyLength = -1
+            request.done = False
+        else:
+            size = int(length or 0)
+            if limits.body and size > limits.body:
+                raise RequestError(413, "Content-Length beyond limit-request-body")
+            request.bodyLength = self._left = size
+            request.done = not size
+            if size:
+                self._state = _BODY
+        if not request.done:
+            self.idle = False
+
+    def close(self) -> None:
+        self._closing = True
+        self.keepAlive = self._plain = False
+
+    # Output
+
+    def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
+        """
+        Hot path. Render a complete answer.
+        """
+        line, bodyless = _statusLines[status]
+        if self._plain and fields.plain and not bodyless:
+            # The gateway has made sure that a declared length is the body's.
+            return b"".join(
+                (line, self._factory.common, fields.block, _lengths[len(body)], body)
+            )
+        length = fields.contentLength
+        if bodyless or self._bodyless:
+            if length < 0 and body and not bodyless:
+                length = len(body)
+            return self._render(line, fields, length, status[:3])
+        return self._render(line, fields, len(body), status[:3]) + body
+
+    def head(self, status: str, fields: Fields, length: int) -> bytes:
+        line, bodyless = _statusLines[status]
+        self._bodyless = self._bodyless or bodyless
+        self._chunking = False
+        if length < 0 and not self._bodyless:
+            if self._minor:
+                self._chunking = True
+            else:
+                self.keepAlive = False
+        self.transparent = not self._chunking and not self._bodyless
+        return self._render(line, fields, length, status[:3])
+
+    def _render(self, line: bytes, fields: Fields, length: int, code: str) -> bytes:
+        parts = [line]
+        if not fields.hasDate:
+            parts.append(self._factory.date)
+        if not fields.hasServer:
+            parts.append(self._factory.server)
+        parts.append(fields.block)
+        if self._chunking:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        if not self.keepAlive:
+            parts.append(b"Connection: close\r\n")
+        elif not self._minor:
+            parts.append(b"Connection: keep-alive\r\n")
+        # RFC 9110, 8.6: never with 1xx and 204.
+        if length >= 0 and code != "204" and code[:1] != "1":
+            parts.append(_lengths[length])
+        else:
+            parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def piece(self, data: bytes) -> bytes:
+        if self._bodyless:
+            return b""
+        if self._chunking:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        return data
+
+    def end(self) -> bytes:
+        if self._chunking:
+            self._chunking = False
+            return b"0\r\n\r\n"
+        return b""
+
+    def interim(self, status: int, block: bytes = b"") -> bytes:
+        if not self._minor:
+            return b""
+        return b"HTTP/1.1 %b\r\n%b\r\n" % (reasonOf(status).encode(), block)
+
+    def error(self, status: int) -> bytes:
+        self.close()
+        self._bodyless = self._chunking = False
+        phrase = reasonOf(status)
+        return self.whole(phrase, _PLAIN, phrase.encode("ascii") + b"\n")
+
+
+_PLAIN = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")
+
+_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress"))
+
+
+def _notChunked(coding: str) -> tuple[int, str]:
+    words = [word.strip(" \t") for word in coding.split(",")]
+    if words[-1:] == ["chunked"] and words[:-1] and _CODINGS.issuperset(words[:-1]):
+        return 501, f"the transfer coding {coding}"
+    return 400, "a Transfer-Encoding other than chunked"

@@ -1,0 +1,151 @@
+"""
+Taking connections from listening sockets that several workers share.
+
+Policy:
+
+- The sockets are registered with C{EPOLLEXCLUSIVE}: one connection wakes one worker,
+  and never one that is busy with a request, since that one is not waiting.
+- Where workers share the sockets, a worker takes one connection for each turn of its
+  loop, between requests: so connections spread over the workers as fast as these have
+  time for them, and nobody hoards what an idle neighbour could serve. A worker alone
+  empties the queue.
+- When descriptors or memory have run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), the
+  connections stay in the kernel's queue, and the sockets leave the poll set, so that
+  the processor is not spent on trying. They come back when a connection of this
+  worker ends, or after a moment, since other processes free descriptors, too.
+- A connection that was reset in the queue (ECONNABORTED) is passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from svctree.worker.origin import Origin
+from svctree.worker.timers import NEVER, Wheel
+
+__all__ = ["Acceptor"]
+
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_PAUSE = 0.25
+_BURST = 64
+_EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
+
+
+class IHouse(Protocol):
+    """
+    What an acceptor needs of its loop.
+    """
+
+    epoll: select.epoll
+    handlers: dict[int, Callable[[], None]]
+    wheel: Wheel
+    now: float
+
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> None:
+        """
+        Take over an accepted connection.
+        """
+
+
+class Acceptor:
+    """
+    Accepts for one worker.
+
+    @ivar paused: descriptors have run out.
+    """
+
+    def __init__(self, house: IHouse, origins: Sequence[Origin], shared: bool) -> None:
+        """
+        @param shared: other workers accept from the same sockets.
+        """
+        self.paused = False
+        self.deadline = NEVER
+        self.bucket = 0
+        self._house = house
+        self._origins = list(origins)
+        self._burst = 1 if shared else _BURST
+        self._registered = False
+        self._complained = False
+
+    def start(self) -> None:
+        """
+        Begin to accept.
+        """
+        house = self._house
+        for origin in self._origins:
+            fd = origin.socket.fileno()
+            house.handlers[fd] = partial(self._accept, origin, self._burst)
+            house.epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
+        self._registered = True
+        self.paused = False
+
+    def stop(self) -> None:
+        """
+        Accept no more.
+        """
+        house = self._house
+        house.wheel.disarm(self)
+        self.paused = False
+        if not self._registered:
+            return
+        self._registered = False
+        for origin in self._origins:
+            fd = origin.socket.fileno()
+            del house.handlers[fd]
+            house.epoll.unregister(fd)
+
+    def drain(self) -> None:
+        """
+        Take all connections that the kernel's queues hold now.
+        """
+        for origin in self._origins:
+            self._accept(origin, sys.maxsize)
+
+    def _accept(self, origin: Origin, most: int) -> None:
+        accept = origin.socket.accept
+        for _ in range(most):
+            try:
+                sock, address = accept()
+            except BlockingIOError:
+                # Another worker was faster.
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause(error)
+                    return
+                if error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSOCK):
+                    raise
+                # ECONNABORTED, or an error of the network that Linux hands to the
+                # next accept() (accept(2), "Error handling"): that connection only.
+                continue
+            self._complained = False
+            self._house.welcome(sock, address, origin)
+
+    def _pause(self, error: OSError) -> None:
+        if not self._complained:
+            self._complained = True
+            sys.stderr.write(
+                f"svctree: cannot accept connections: {error.strerror}; they wait "
+                "until descriptors are free\n"
+            )
+        if self._registered:
+            self.stop()
+            self.paused = True
+            self._house.wheel.arm(self, self._house.now + _PAUSE)
+
+    def resume(self) -> None:
+        """
+        Something was freed: try again.
+        """
+        if self.paused:
+            self._house.wheel.disarm(self)
+            self.start()
+
+    def expired(self, now: float) -> None:
+        self.resume()

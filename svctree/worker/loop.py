@@ -1,0 +1,265 @@
+"""
+What the loops of all worker models have in common: the house around the connections.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from time import monotonic, time
+from typing import Any
+
+from svctree.pool.scoreboard import (
+    BYTES_IN,
+    BYTES_OUT,
+    CONNECTIONS,
+    ERRORS,
+    REQUESTS,
+    Slot,
+)
+from svctree.wire.registry import codecs
+from svctree.worker.accept import Acceptor
+from svctree.worker.config import WorkerConfig
+from svctree.worker.connection import Connection
+from svctree.worker.origin import Origin
+from svctree.worker.timers import NEVER, Wheel
+from svctree.worker.trust import Trust
+from svctree.wsgi import Gateway
+
+__all__ = ["EVENTS", "Loop"]
+
+EVENTS = 256
+"""How many events one turn takes: a bound on how long a new one waits."""
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class _Handlers(dict[int, Callable[[], None]]):
+    """
+    From a descriptor to what to call. A descriptor that an earlier event of the same
+    turn has closed gives a call that does nothing.
+    """
+
+    def __missing__(self, fd: int) -> Callable[[], None]:
+        return _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+class Loop:
+    """
+    Serves an application to the clients of some listening sockets. The models add
+    C{run()}, the turns of the loop, and C{serve()}, the call of the application.
+
+    @ivar onRetireWanted: called with a reason when the worker has done its share
+        (C{max-requests}, C{max-age}, C{max-memory}); the loop serves on until it is
+        told to retire.
+    @ivar now: the monotonic clock at the beginning of this turn, in seconds.
+    @ivar keepalive: seconds that a connection may be idle.
+    """
+
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        config: WorkerConfig,
+        sockets: Sequence[socket.socket],
+        slot: Slot,
+    ) -> None:
+        self.config = config
+        self.keepalive = config.keepaliveTimeout
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Callable[[], None]] = _Handlers()
+        self.wheel = Wheel()
+        self.now = monotonic()
+        self.connections: set[Connection] = set()
+        self.onRetireWanted: Callable[[str], None] = _nobody
+        self.bytesIn = self.bytesOut = self.errors = self.served = 0
+        self._slot = slot
+        self._answer = Gateway(application).answer
+        self._codecs = codecs(config.protocol)(
+            config.limits, config.mount, config.serverName
+        )
+        trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
+        origins = [Origin(sock, config, trust) for sock in sockets]
+        self._acceptor = Acceptor(self, origins, config.shared)
+        self._nextTick = 0.0
+        self._retiring = False
+        self._abandoned = False
+        self._total = 0
+        self._most = _jittered(config.maxRequests, config.maxRequestsJitter)
+        self._oldAt = self.now + config.maxAge if config.maxAge else NEVER
+        self._askedToRetire = False
+
+    # The world's side
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """
+        Call C{callback} in this loop whenever C{fd} is readable.
+        """
+        self.handlers[fd] = callback
+        self.epoll.register(fd, select.EPOLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """
+        Undo L{watch}.
+        """
+        del self.handlers[fd]
+        self.epoll.unregister(fd)
+
+    def retire(self, grace: float, drain: bool) -> None:
+        """
+        Accept no more, and let L{run} return when nothing is in hand.
+
+        @param grace: seconds that an idle connection has to send its next request,
+            which is answered with C{Connection: close}.
+        @param drain: first take the connections that wait in the kernel's queues.
+        """
+        if drain and not self._retiring:
+            self._acceptor.drain()
+        self._acceptor.stop()
+        self._retiring = True
+        for connection in list(self.connections):
+            connection.retire(self.now, grace)
+
+    def abandon(self) -> None:
+        """
+        Let L{run} return as soon as possible.
+        """
+        self._abandoned = True
+
+    # The connections' side
+
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> None:
+        """
+        Begin with a connection that was accepted.
+        """
+        sock.setblocking(False)
+        template = origin.template(sock, address)
+        codec = self._codecs(template, origin.trust(template))
+        connection = Connection(self, sock, codec)
+        self.connections.add(connection)
+        connection.start()
+        if self._retiring:
+            connection.retire(self.now, 0.0)
+
+    def goodbye(self, connection: Connection) -> None:
+        """
+        A connection has ended; its descriptor is about to be free.
+        """
+        self.handlers.pop(connection.fd, None)
+        self.wheel.disarm(connection)
+        self.connections.discard(connection)
+        if self._acceptor.paused:
+            self._acceptor.resume()
+
+    def serve(
+        self, connection: Connection, environ: dict[str, object], line: bytes
+    ) -> int:
+        """
+        Run the application.
+
+        @return: the outcome, as L{Gateway.answer} says.
+        """
+        raise NotImplementedError
+
+    # The turns
+
+    def run(self) -> None:
+        """
+        Serve until retired or abandoned.
+        """
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        self._acceptor.start()
+        self.now = monotonic()
+        self._tick()
+
+    def _over(self) -> bool:
+        return self._abandoned or (self._retiring and not self.connections)
+
+    def _timeout(self) -> float:
+        """
+        @return: seconds until the wheel wants to be looked at; -1 for never.
+        """
+        due = min(self.wheel.due, self._oldAt)
+        return -1 if due == NEVER else max(due - monotonic(), 0.0)
+
+    def _tick(self) -> None:
+        """
+        What is due once in a second in which something happens.
+        """
+        wall = time()
+        self._nextTick = self.now + 1.0 - wall % 1.0
+        self._codecs.tick(wall)
+        limit = self.config.maxMemory
+        if limit and _residentMemory() > limit:
+            self._wantRetirement("max-memory")
+
+    def _account(self) -> None:
+        """
+        Write what this turn did into the scoreboard.
+        """
+        words = self._slot.words
+        if self.served:
+            words[REQUESTS] += self.served
+            self._total += self.served
+            self.served = 0
+            if self._most and self._total >= self._most:
+                self._wantRetirement("max-requests")
+        if self.bytesIn or self.bytesOut:
+            words[BYTES_IN] += self.bytesIn
+            words[BYTES_OUT] += self.bytesOut
+            self.bytesIn = self.bytesOut = 0
+        if self.errors:
+            words[ERRORS] += self.errors
+            self.errors = 0
+        words[CONNECTIONS] = len(self.connections)
+        if self.now >= self._oldAt:
+            self._oldAt = NEVER
+            self._wantRetirement("max-age")
+
+    def _wantRetirement(self, reason: str) -> None:
+        if not self._askedToRetire and not self._retiring:
+            self._askedToRetire = True
+            self.onRetireWanted(reason)
+
+    def _end(self) -> None:
+        self._acceptor.stop()
+        for connection in list(self.connections):
+            connection.close()
+        self._account()
+        self.epoll.close()
+
+
+def _nobody(reason: str) -> None:
+    pass
+
+
+def _jittered(most: int, jitter: str | float) -> int:
+    """
+    @param jitter: a part (C{0.1}, C{"10%"}) that is added at random, so that workers
+        which started together do not retire together.
+    """
+    if not most:
+        return 0
+    part = float(jitter[:-1]) / 100 if isinstance(jitter, str) else jitter
+    return most + random.randint(0, int(most * part))
+
+
+def _residentMemory() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:
+        import resource
+
+        # The peak; kilobytes but on macOS.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
