@@ -1,0 +1,8 @@
+"""
+A WSGI application with a twistd command of its own.
+"""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+    return [b"hello from mysvc\n"]
