@@ -62,6 +62,7 @@ class Generation:
         self._onDown = onDown
         self.files: list[str] = []
         self.isReady = self.isGone = self.retiring = False
+        self._loaded = False
         self._failure: BootError | None = None
         self._readyWaiters: list[Deferred[None]] = []
         self._goneWaiters: list[Deferred[None]] = []
@@ -71,7 +72,7 @@ class Generation:
         self.roster = Roster(self, shared, target)
         self._handlers: dict[type, Callable[[Any], None]] = {
             **self.roster.handlers,
-            messages.Loaded: self._loaded,
+            messages.Loaded: self._hasLoaded,
             messages.BootFailed: self._bootFailed,
             messages.Notice: self._notice,
             messages.Pong: self._pong,
@@ -111,8 +112,9 @@ class Generation:
     def _received(self, message: Message) -> None:
         self._handlers[type(message)](message)
 
-    def _loaded(self, message: messages.Loaded) -> None:
+    def _hasLoaded(self, message: messages.Loaded) -> None:
         self._cancelTimer()
+        self._loaded = True
         self.files = message.files
         if self._shared.settings.preload:
             _log.info(
@@ -151,9 +153,6 @@ class Generation:
             return
         self._failure = error
         self.retire(0.0, False, _ABANDON_DEADLINE)
-        if self.roster.empty:
-            # It may hang in the import, where it does not read messages.
-            self._link.kill(signal.SIGKILL)
 
     def _loadTimedOut(self) -> None:
         self._timer = None
@@ -187,6 +186,9 @@ class Generation:
         self._cancelTimer()
         self.roster.retireAll()
         self.send(messages.Retire(0, grace, drain, deadline))
+        if not self._loaded:
+            # It runs the application's import, and does not read messages.
+            self._link.kill(signal.SIGKILL)
         if self.zygote is None and not self.isGone:
             self.orphaned()
         return self.whenGone()

@@ -130,9 +130,9 @@ class PoolService(Service):
         self._watch.start()
         urls = [url for listener in self._shared.listeners for url in listener.urls()]
         _log.info(
-            "{pool}: {workers} serve {application} at {urls}",
+            "{pool}: {workers} {application} at {urls}",
             pool=self.name,
-            workers=_count(generation.roster.readyCount(), "worker"),
+            workers=_serving(generation.roster.readyCount()),
             application=self.settings.application,
             urls=" and ".join(urls),
         )
@@ -293,11 +293,11 @@ class PoolService(Service):
         assert self._shared is not None
         self._shared.crashes += 1
         _log.warn(
-            "{pool}: the zygote ended with {how}; its {workers} serve on while "
-            "another is started",
+            "{pool}: the zygote ended with {how}; what it left ({workers}) goes on "
+            "while another is started",
             pool=self.name,
             how=how,
-            workers=_count(old.roster.readyCount(), "worker"),
+            workers=old.roster.readyCount(),
         )
         self._replaceOrphans(old)
 
@@ -397,5 +397,5 @@ class PoolService(Service):
         return describePool(self, self._shared)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _serving(workers: int) -> str:
+    return "1 worker serves" if workers == 1 else f"{workers} workers serve"

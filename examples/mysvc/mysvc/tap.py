@@ -1,6 +1,5 @@
-from svctree.settings.usageflags import SettingsOptions
-
 from svctree.assemble import makeTree
+from svctree.settings.usageflags import SettingsOptions
 
 
 class Options(SettingsOptions):

@@ -1,0 +1,174 @@
+"""
+A master to drive from a test: a tree with one pool, commands on standard input,
+answers on standard output, one JSON object a line.
+
+Usage: python -m tests.support.master '{"application": ..., ...}'; the keywords are
+L{svctree.PoolService}'s, and C{listen}. Commands: C{reload}, C{scale N},
+C{describe}, C{ping}, C{stop}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from tests.support.processes import Processes, Running
+
+_READY = r'(?m)^(\{"event": "(ready|failed)".*\})$'
+
+
+class Driven:
+    """
+    The test's side of such a master.
+    """
+
+    def __init__(self, running: Running, write: int) -> None:
+        self.running = running
+        self.pid = running.pid
+        self._write = write
+        self._count = 0
+
+    def call(self, command: str, timeout: float = 30.0) -> dict[str, Any]:
+        """
+        @return: the answer, C{{"ok": ...}} or C{{"error": ..., "details": ...}}.
+        """
+        return self.result(self.send(command), timeout)
+
+    def send(self, command: str) -> int:
+        """
+        Begin a command.
+
+        @return: what to ask L{result} for.
+        """
+        self._count += 1
+        os.write(self._write, f"{self._count} {command}\n".encode())
+        return self._count
+
+    def result(self, number: int, timeout: float = 30.0) -> dict[str, Any]:
+        pattern = rf'(?m)^(\{{"answer": {number}, .*\}})$'
+        found: dict[str, Any] = json.loads(self.running.waitFor(pattern, timeout)[1])
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("describe")["ok"]
+        return found
+
+    def close(self) -> None:
+        if self._write >= 0:
+            os.close(self._write)
+            self._write = -1
+
+
+def startMaster(
+    processes: Processes, application: str, cwd: Any, **keywords: Any
+) -> tuple[Driven, int]:
+    """
+    Start a master and wait until it serves.
+
+    @return: it, and the port of C{listen = tcp:127.0.0.1:0}.
+    """
+    driven, event = beginMaster(processes, application, cwd, **keywords)
+    assert event["event"] == "ready", event
+    return driven, event["port"]
+
+
+def beginMaster(
+    processes: Processes, application: str, cwd: Any, **keywords: Any
+) -> tuple[Driven, dict[str, Any]]:
+    """
+    Start a master and wait until it serves or has failed to.
+    """
+    read, write = os.pipe()
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    running = processes.start(
+        [
+            sys.executable,
+            "-m",
+            "tests.support.master",
+            json.dumps({"application": application, **keywords}),
+        ],
+        cwd=cwd,
+        stdin=read,
+        env={"PYTHONPATH": root},
+    )
+    os.close(read)
+    driven = Driven(running, write)
+    return driven, json.loads(running.waitFor(_READY, 60.0)[1])
+
+
+def main() -> None:
+    from twisted.internet import reactor as anyReactor
+    from twisted.internet import stdio
+    from twisted.internet.defer import maybeDeferred
+    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.protocols.basic import LineOnlyReceiver
+
+    from svctree import ListenerService, MultiService, PoolService
+
+    reactor: Any = anyReactor
+    globalLogBeginner.beginLoggingTo(
+        [textFileLogObserver(sys.stderr)], redirectStandardIO=False
+    )
+    keywords = json.loads(sys.argv[1])
+    tree = MultiService()
+    listen = keywords.pop("listen", ["tcp:127.0.0.1:0"])
+    listener = ListenerService(*listen, name="http")
+    listener.setServiceParent(tree)
+    pool = PoolService(**keywords)
+    pool.setServiceParent(tree)
+
+    def say(**fields: Any) -> None:
+        sys.stdout.write(json.dumps(fields) + "\n")
+        sys.stdout.flush()
+
+    def failed(number: int, failure: Any) -> None:
+        details = getattr(failure.value, "details", "")
+        say(answer=number, error=failure.getErrorMessage(), details=details)
+
+    class Commands(LineOnlyReceiver):
+        delimiter = b"\n"
+
+        def lineReceived(self, line: bytes) -> None:
+            number, name, *arguments = line.decode().split()
+            d = maybeDeferred(self.commands[name], *map(int, arguments))
+            d.addCallback(lambda result: say(answer=int(number), ok=result))
+            d.addErrback(lambda failure: failed(int(number), failure))
+
+        commands = {
+            "reload": pool.reload,
+            "scale": pool.scale,
+            "describe": pool.describe,
+            "ping": pool.ping,
+            "stop": lambda: reactor.callLater(0, reactor.stop) and None,
+        }
+
+    def ready(_: object) -> None:
+        say(event="ready", port=listener.sockets()[0].getsockname()[1])
+
+    def notReady(failure: Any) -> None:
+        error = failure.value
+        say(
+            event="failed",
+            error=str(error),
+            details=error.details,
+            status=error.exitStatus,
+        )
+        reactor.stop()
+
+    def start() -> None:
+        tree.privilegedStartService()
+        listener.startService()
+        pool.startService().addCallbacks(ready, notReady)
+        tree.running = True
+
+    stdio.StandardIO(Commands())
+    reactor.callWhenRunning(start)
+    reactor.addSystemEventTrigger("before", "shutdown", pool.stopService)
+    reactor.addSystemEventTrigger("after", "shutdown", listener.stopService)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
