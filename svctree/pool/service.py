@@ -28,6 +28,7 @@ from svctree.pool.models import model
 from svctree.pool.report import describePool
 from svctree.pool.shared import Shared
 from svctree.pool.watch import Watch
+from svctree.process import endInOrder
 from svctree.service import IServiceCollection, Service
 from svctree.settings import PoolSettings
 
@@ -115,6 +116,7 @@ class PoolService(Service):
         self._watch = Watch(self, self._shared)
         for listener in self._shared.listeners:
             listener.watch(self._socketsChanged)
+        endInOrder(self._reactor)
         return self._bringUp()
 
     @inlineCallbacks

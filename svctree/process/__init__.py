@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from svctree.process.daemon import DaemonService, rootOf
     from svctree.process.detach import Foreground, IStatus, StatusPipe, detachProcess
     from svctree.process.errorlog import ErrorLog, ErrorLogError
+    from svctree.process.exitstatus import endInOrder
     from svctree.process.holder import Holder
     from svctree.process.identity import Identity, IdentityError
     from svctree.process.leftovers import sweepLeftovers, sweepSocket
@@ -63,6 +64,7 @@ __all__ = [
     "changeRoot",
     "detachProcess",
     "eachService",
+    "endInOrder",
     "hurryTree",
     "notifier",
     "rootOf",
@@ -100,6 +102,7 @@ _HOMES = {
     "changeRoot": "surroundings",
     "detachProcess": "detach",
     "eachService": "signals",
+    "endInOrder": "exitstatus",
     "hurryTree": "signals",
     "notifier": "notify",
     "rootOf": "daemon",

@@ -64,9 +64,12 @@ class SettingsOptions(usage.Options):
 
     @cvar notHere: options without a flag; each with the hint for somebody who tries,
         or C{""}.
+    @cvar application: what is served when no argument names another application;
+        by default the embedded demo.
     """
 
     notHere: ClassVar[Mapping[str, str]] = {}
+    application: ClassVar[str | None] = None
     synopsis = "[options] [MODULE:NAME]"
     longdesc = ""
 
@@ -115,7 +118,10 @@ class SettingsOptions(usage.Options):
         """
         @param path: a configuration file to go below the environment and the flags.
         """
-        return loadSettings(path, flags=self.given)
+        given = list(self.given)
+        if self.application and "application" not in dict(given):
+            given.append(("application", self.application))
+        return loadSettings(path, flags=given)
 
     def take(self, option: Option, text: str) -> None:
         """
