@@ -90,8 +90,10 @@ class Browser:
             for key, value in values.items()
         ]
         parts += [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; '
-            f'filename="{name}"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode(),
+            f"--{boundary}\r\n".encode(),
+            b'Content-Disposition: form-data; name="file"; ',
+            f'filename="{name}"\r\n'.encode(),
+            b"Content-Type: application/octet-stream\r\n\r\n",
             data,
             f"\r\n--{boundary}--\r\n".encode(),
         ]
