@@ -9,11 +9,17 @@ from typing import Any
 
 from svctree.listen import ListenerService
 from svctree.pool import PoolService
-from svctree.process import SignalService, Stopper, eachService, hurryTree
+from svctree.process import (
+    Operations,
+    SignalService,
+    Stopper,
+    hurryTree,
+    signalActions,
+)
 from svctree.service import MultiService
 from svctree.settings import PoolSettings, Settings, optionsOf
 
-__all__ = ["makePool", "makeTree"]
+__all__ = ["addSignals", "makePool", "makeTree"]
 
 LISTENER, POOL = "http", "web"
 
@@ -52,35 +58,14 @@ def makePool(settings: Settings) -> PoolService:
 
 def addSignals(tree: MultiService, reactor: Any = None) -> None:
     """
-    Let the tree handle the signals of a process that Twisted's own runner started:
-    TERM and INT stop in order, and end with status 0; a second one, and QUIT, fast;
-    HUP reloads; TTIN and TTOU scale; WINCH drains.
+    Let the tree handle the signals of a process that Twisted's own runner started.
+
+    They mean what they mean to a daemon, but for two: INT is what twistd's users end
+    it with, in order; and USR1 is twistd's own, it rotates its log. Both TERM and INT
+    lead to status 0 when the tree stops in order.
     """
     stopper = Stopper(hurry=lambda: hurryTree(tree), reactor=reactor)
-    SignalService(
-        {
-            signal.SIGTERM: stopper.graceful,
-            signal.SIGINT: stopper.graceful,
-            signal.SIGQUIT: stopper.fast,
-            signal.SIGHUP: lambda: _pools(tree, "reload"),
-            signal.SIGTTIN: lambda: _scale(tree, 1),
-            signal.SIGTTOU: lambda: _scale(tree, -1),
-            signal.SIGWINCH: lambda: _pools(tree, "drain"),
-        },
-        reactor=reactor,
-    ).setServiceParent(tree)
-
-
-def _pools(tree: MultiService, method: str) -> Any:
-    from twisted.internet.defer import gatherResults, maybeDeferred
-
-    pools = [one for one in eachService(tree) if isinstance(one, PoolService)]
-    return gatherResults(
-        [maybeDeferred(getattr(pool, method)) for pool in pools], consumeErrors=True
-    )
-
-
-def _scale(tree: MultiService, change: int) -> None:
-    for pool in eachService(tree):
-        if isinstance(pool, PoolService):
-            pool.scale(max(1, pool.size + change))
+    actions = signalActions(Operations(tree), stopper)
+    actions[signal.SIGINT] = stopper.graceful
+    del actions[signal.SIGUSR1]
+    SignalService(actions, reactor=reactor).setServiceParent(tree)

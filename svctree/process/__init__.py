@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         notifier,
         watchdogInterval,
     )
-    from svctree.process.operations import OperationError, Operations
+    from svctree.process.operations import OperationError, Operations, signalActions
     from svctree.process.pidfile import AlreadyRunning, NoPidFile, PidFile, PidFileError
     from svctree.process.runner import Runner
     from svctree.process.signals import SignalService, Stopper, eachService, hurryTree
@@ -69,6 +69,7 @@ __all__ = [
     "notifier",
     "rootOf",
     "setUmask",
+    "signalActions",
     "startLogging",
     "sweepLeftovers",
     "sweepSocket",
@@ -107,6 +108,7 @@ _HOMES = {
     "notifier": "notify",
     "rootOf": "daemon",
     "setUmask": "surroundings",
+    "signalActions": "operations",
     "startLogging": "logs",
     "sweepLeftovers": "leftovers",
     "sweepSocket": "leftovers",

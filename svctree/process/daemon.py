@@ -21,7 +21,7 @@ from svctree.process.detach import Foreground, IStatus
 from svctree.process.errorlog import ErrorLog
 from svctree.process.identity import Identity, IdentityError
 from svctree.process.notify import NoNotify, Notify, WatchdogService
-from svctree.process.operations import Operations
+from svctree.process.operations import Operations, signalActions
 from svctree.process.pidfile import NoPidFile, PidFile
 from svctree.process.signals import Action, SignalService, Stopper
 from svctree.process.surroundings import changeRoot
@@ -231,17 +231,11 @@ class DaemonService(Service):
         }
 
     def _actions(self) -> dict[int, Action]:
-        operations, stopper = self.operations, self.stopper
-        return {
-            signal.SIGTERM: stopper.graceful,
-            signal.SIGINT: stopper.fast,
-            signal.SIGQUIT: stopper.fast,
-            signal.SIGHUP: stopper.graceful if self._terminal else operations.reload,
-            signal.SIGUSR1: operations.reopenLogs,
-            signal.SIGTTIN: lambda: operations.scale(change=1),
-            signal.SIGTTOU: lambda: operations.scale(change=-1),
-            signal.SIGWINCH: operations.drain,
-        }
+        actions = signalActions(self.operations, self.stopper)
+        if self._terminal:
+            # The terminal went away, and with it whoever looked at this.
+            actions[signal.SIGHUP] = self.stopper.graceful
+        return actions
 
     def _processEnds(self) -> None:
         self._ending = True

@@ -4,6 +4,7 @@ What an operator can ask of a tree: the same for signals and for commands.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,9 @@ from svctree.interfaces import (
 )
 from svctree.process.errorlog import ErrorLog, ErrorLogError
 from svctree.process.notify import NoNotify, Notify
-from svctree.process.signals import eachService, hurryTree
+from svctree.process.signals import Action, Stopper, eachService, hurryTree
 
-__all__ = ["OperationError", "Operations"]
+__all__ = ["OperationError", "Operations", "signalActions"]
 
 
 class OperationError(Exception):
@@ -201,3 +202,19 @@ def _nameOf(service: Any) -> str:
 
 def _pathOf(service: Any) -> str:
     return str(getattr(service, "path", ""))
+
+
+def signalActions(operations: Operations, stopper: Stopper) -> dict[int, Action]:
+    """
+    @return: what each signal means to a daemon; see the page on signals.
+    """
+    return {
+        signal.SIGTERM: stopper.graceful,
+        signal.SIGINT: stopper.fast,
+        signal.SIGQUIT: stopper.fast,
+        signal.SIGHUP: operations.reload,
+        signal.SIGUSR1: operations.reopenLogs,
+        signal.SIGTTIN: lambda: operations.scale(change=1),
+        signal.SIGTTOU: lambda: operations.scale(change=-1),
+        signal.SIGWINCH: operations.drain,
+    }
