@@ -21,6 +21,7 @@ __all__ = [
     "IPlacing",
     "IReloadable",
     "IScalable",
+    "IServiceState",
     "IWorkerModel",
     "OPIInterface",
 ]
@@ -68,6 +69,17 @@ class IPlacing(Interface):
         """
         Add a child, as C{service.setServiceParent} does, with keywords.
         """
+class IServiceState(Interface):
+    """
+    A service whose state can be asked for.
+    """
+
+    state = Attribute(
+        "L{svctree.tree.State}: C{new}, C{starting}, C{running}, C{stopping},"
+        " C{stopped} or C{failed}."
+    )
+
+    path = Attribute("C{str}: where the service is in its tree, e.g. C{/web/pool}.")
 
 
 class IListener(Interface):

@@ -4,12 +4,43 @@ The application: the root of a tree, with what a runner needs to know about it.
 
 from __future__ import annotations
 
-from twisted.application.service import IService, MultiService, Process
+import pwd
+
+from twisted.application import service as _twisted
+from twisted.application.service import IService
 from twisted.python.components import Componentized
 
+from svctree.tree.container import MultiService
 from svctree.tree.persist import Persistent
 
-__all__ = ["Application"]
+__all__ = ["Application", "Process"]
+
+
+class Process(_twisted.Process):
+    """
+    The process that runs an application.
+
+    @ivar processName: what C{ps} shall show, or L{None}.
+    @ivar uid: the user to become, or L{None}.
+    @ivar gid: the group to become, or L{None} for the primary group of C{uid}.
+    """
+
+    processName: str | None = None
+
+    def __init__(self, uid: int | None = None, gid: int | None = None) -> None:
+        if uid is not None and gid is None and not _hasPasswd(uid):
+            # twistd would ask the password database for the group, and die of it.
+            # The group of that number; never the one we happen to run with.
+            gid = uid
+        super().__init__(uid, gid)
+
+
+def _hasPasswd(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def Application(
@@ -27,5 +58,6 @@ def Application(
     made = Componentized()
     for component in (MultiService(), Process(uid, gid), Persistent(made, name)):
         made.addComponent(component, ignoreClass=True)
-    IService(made).setName(name)
+    # Programs name an application "", which no other service may be.
+    IService(made).name = name
     return made

@@ -1,0 +1,209 @@
+"""
+What happens in a tree, as typed objects, and one line in the log for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from svctree.tree.states import State
+
+_log = Logger(namespace="svctree.tree")
+
+Reason = Failure | str | None
+"""Why something happened: an error, words, or nothing to say."""
+
+
+def sayReason(reason: Reason) -> str:
+    """
+    @return: the reason in one line.
+    """
+    if reason is None:
+        return ""
+    if isinstance(reason, str):
+        return reason
+    lines = reason.getErrorMessage().splitlines()
+    name = getattr(reason.type, "__name__", str(reason.type))
+    return lines[0] if lines and lines[0] else name
+
+
+@dataclass(frozen=True)
+class TreeEvent:
+    """
+    Something that happened to one service.
+
+    @ivar path: the path of the service in its tree.
+    @ivar reason: why, where there is more to say.
+    @ivar service: the service itself.
+    """
+
+    path: str
+    reason: Reason = None
+    service: Any = field(default=None, compare=False, repr=False)
+
+    level = LogLevel.info
+
+    def line(self) -> str:
+        """
+        @return: the line for the log.
+        """
+        return f"{self.path}: {type(self).__name__}{self._because()}"
+
+    def facts(self) -> dict[str, Any]:
+        """
+        @return: the fields of the structured log event.
+        """
+        return {"path": self.path, "reason": self.reason}
+
+    def _because(self) -> str:
+        said = sayReason(self.reason)
+        return f": {said}" if said else ""
+
+
+@dataclass(frozen=True)
+class Transition(TreeEvent):
+    """
+    A service went from one state to another.
+    """
+
+    old: State = State.NEW
+    new: State = State.NEW
+
+    def line(self) -> str:
+        return f"{self.path}: {self.old} -> {self.new}{self._because()}"
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "old": str(self.old),
+            "new": str(self.new),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class ServiceStarting(Transition):
+    """
+    A start has begun.
+    """
+
+    level = LogLevel.debug
+
+
+@dataclass(frozen=True)
+class ServiceRunning(Transition):
+    """
+    A service is up.
+    """
+
+
+@dataclass(frozen=True)
+class ServiceStopping(Transition):
+    """
+    A stop has begun.
+    """
+
+    level = LogLevel.debug
+
+
+@dataclass(frozen=True)
+class ServiceStopped(Transition):
+    """
+    A service is down because it was stopped, or because its work was done.
+    """
+
+
+@dataclass(frozen=True)
+class ServiceFailed(Transition):
+    """
+    A service did not come up, or went down by itself.
+    """
+
+    level = LogLevel.error
+
+
+@dataclass(frozen=True)
+class ManyServices(TreeEvent):
+    """
+    So many plain children of one container made the same transition that a line
+    for each would drown the log.
+
+    @ivar count: how many.
+    """
+
+    count: int = 0
+    new: State = State.RUNNING
+
+    def line(self) -> str:
+        return f"{self.path}: {self.count} children are {self.new}"
+
+    def facts(self) -> dict[str, Any]:
+        return {"path": self.path, "new": str(self.new), "count": self.count}
+
+
+_TRANSITIONS: dict[State, type[Transition]] = {
+    State.STARTING: ServiceStarting,
+    State.RUNNING: ServiceRunning,
+    State.STOPPING: ServiceStopping,
+    State.STOPPED: ServiceStopped,
+    State.FAILED: ServiceFailed,
+}
+
+Observer = Callable[[TreeEvent], object]
+
+
+def transition(
+    path: str, old: State, new: State, reason: Reason, service: object
+) -> Transition:
+    """
+    @return: the typed event for a change of state.
+    """
+    return _TRANSITIONS[new](
+        path=path, reason=reason, service=service, old=old, new=new
+    )
+
+
+def logEvent(event: TreeEvent) -> None:
+    """
+    The observer that is always there: one line with the facts as fields.
+    """
+    _log.emit(event.level, "{line}", line=event.line(), event=event, **event.facts())
+
+
+def publish(container: Any, event: TreeEvent) -> None:
+    """
+    Log C{event} and tell the observers of C{container} and of all above it.
+
+    An observer that raises is logged and does not disturb the tree.
+    """
+    logEvent(event)
+    while container is not None:
+        for observer in tuple(getattr(container, "_observers", None) or ()):
+            try:
+                observer(event)
+            except Exception:
+                _log.failure("an observer of {path} failed", path=event.path)
+        container = container.parent
+
+
+__all__ = [
+    "ManyServices",
+    "Observer",
+    "Reason",
+    "ServiceFailed",
+    "ServiceRunning",
+    "ServiceStarting",
+    "ServiceStopped",
+    "ServiceStopping",
+    "Transition",
+    "TreeEvent",
+    "logEvent",
+    "publish",
+    "sayReason",
+    "transition",
+]

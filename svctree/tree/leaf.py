@@ -1,0 +1,177 @@
+"""
+The base class of services.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application import service as _twisted
+from twisted.application.service import IServiceCollection
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from svctree.interfaces import IServiceState
+from svctree.tree.children import TreeContainer
+from svctree.tree.errors import NameIsFixed, NameRefused, NotAChild
+from svctree.tree.paths import pathOf
+from svctree.tree.states import State
+
+_log = Logger()
+
+
+@implementer(IServiceState)
+class Service(_twisted.Service):
+    """
+    The base of services: Twisted's, with a place in the tree and a voice.
+
+    C{startService} and C{stopService} may return a Deferred or be coroutine
+    functions; the container waits for them.
+    """
+
+    running: int | bool = 0
+    name: str | None = None
+    parent: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("running", None)
+        return state
+
+    @property
+    def path(self) -> str:
+        """
+        Where the service is, e.g. C{/web/pool}.
+        """
+        return pathOf(self)
+
+    @property
+    def state(self) -> State:
+        """
+        The state that the parent has on record, or, without a parent of ours, what
+        C{running} says.
+        """
+        parent = self.parent
+        if isinstance(parent, TreeContainer):
+            return parent.stateOf(self)  # type: ignore[attr-defined,no-any-return]
+        if self.running:
+            return State.RUNNING
+        return State.STOPPED if "running" in self.__dict__ else State.NEW
+
+    def setName(self, name: str) -> None:
+        """
+        @raise NameIsFixed: the service has a parent (a C{RuntimeError}).
+        @raise NameRefused: C{name} is empty (a C{ValueError}).
+        """
+        if self.parent is not None:
+            raise NameIsFixed(self.path, name)
+        if name == "":
+            raise NameRefused(self.path)
+        self.name = name
+
+    def setServiceParent(self, parent: Any) -> Any:
+        """
+        Move this service into C{parent}. If that is refused, or the service fails
+        to start there, it has the parent that it had before the refusal, or none
+        after the failure.
+
+        @return: where the start is asynchronous and C{parent} is up already, a
+            Deferred that fires when the service is up, else L{None}.
+        """
+        if not isinstance(parent, TreeContainer):
+            parent = IServiceCollection(parent, parent)
+        leaving = None
+        if self.parent is not None:
+            _checkMove(self, parent)
+            leaving = self.disownServiceParent()
+        self.parent = parent
+        try:
+            if isinstance(leaving, Deferred) and not leaving.called:
+                if isinstance(parent, TreeContainer):
+                    parent._expect(self, leaving)  # type: ignore[attr-defined]
+            return parent.addService(self)
+        except BaseException:
+            self.parent = None
+            raise
+
+    def disownServiceParent(self) -> Any:
+        """
+        Leave the parent.
+
+        @return: the Deferred of the stop, or L{None} when nothing was running.
+        """
+        parent = self.parent
+        if parent is None:
+            raise NotAChild(self.path, self)
+        try:
+            return parent.removeService(self)
+        except NotAChild:
+            # Somebody has taken it out of the list already.
+            raise
+        finally:
+            self.parent = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Do what has to be done before privileges are dropped, and be done with it.
+        """
+
+    def startService(self) -> Any:
+        self.running = 1
+
+    def stopService(self) -> Any:
+        self.running = 0
+
+    def crashed(self, failure: Failure | BaseException) -> None:
+        """
+        Report that this service went down by itself, because of an error.
+        """
+        if not isinstance(failure, Failure):
+            failure = Failure(failure)
+        self._down(failure)
+
+    def finished(self) -> None:
+        """
+        Report that this service went down by itself because its work is done.
+        """
+        self._down(None)
+
+    def _down(self, failure: Failure | None) -> None:
+        self.running = 0
+        if isinstance(self.parent, TreeContainer):
+            self.parent.childDown(self, failure)  # type: ignore[attr-defined]
+        elif failure is not None:
+            _log.failure("{path}: crashed", failure, path=self.path)
+
+    def describe(self) -> dict[str, Any]:
+        """
+        @return: what there is to say about the service, as plain data; merged into
+            what its container says.
+        """
+        return {}
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name} {self.path} {self.state}>"
+
+
+def _checkMove(service: Service, parent: Any) -> None:
+    """
+    @raise TreeError: C{parent} would refuse C{service}. It has not left its old
+        parent yet.
+    """
+    if isinstance(parent, TreeContainer):
+        parent.checkService(service)  # type: ignore[attr-defined]
+        return
+    if service.name is not None and parent is not service.parent:
+        try:
+            parent.getServiceNamed(service.name)
+        except KeyError:
+            return
+        # Let the container say so in its own words; it changes nothing.
+        raise RuntimeError(f"cannot have two services with same name '{service.name}'")
+
+
+__all__ = ["Service"]

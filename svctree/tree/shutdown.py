@@ -1,0 +1,169 @@
+"""
+One stop of a container, or the undoing of a start that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from svctree.tree.errors import StopFailed
+from svctree.tree.results import Waiters, afterThis
+
+if TYPE_CHECKING:
+    from svctree.tree.container import MultiService
+
+Listener = Callable[[bool, Any], object]
+
+
+class ChildStop:
+    """
+    The pending stop of one child, with everyone who has an interest in its end.
+
+    @ivar starting: the child's start, if it was still pending: it is cancelled when
+        the child has stopped.
+    """
+
+    __slots__ = ("_listeners", "done", "service", "starting")
+
+    def __init__(self, service: Any, starting: Deferred[Any] | None = None) -> None:
+        self.service = service
+        self.starting = starting
+        self.done = False
+        self._listeners: list[Listener] = []
+
+    def tell(self, listener: Listener) -> None:
+        """
+        Call C{listener} with the success and the result of the stop.
+        """
+        self._listeners.append(listener)
+
+    def follow(self, stopping: Deferred[Any]) -> None:
+        """
+        Wait for the Deferred of the child's C{stopService}. A failure ends here:
+        it is handed to the listeners.
+        """
+        stopping.addCallbacks(self._succeeded, self._failed)
+
+    def _succeeded(self, result: Any) -> Any:
+        self._finish(True, result)
+        return result
+
+    def _failed(self, failure: Failure) -> None:
+        self._finish(False, failure)
+
+    def _finish(self, success: bool, value: Any) -> None:
+        self.done = True
+        cancelPending(self.starting)
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener(success, value)
+
+
+def cancelPending(starting: Deferred[Any] | None) -> None:
+    """
+    End a start that is of no use any more, so that it does not go on in a service
+    that has been stopped.
+    """
+    if starting is not None and not starting.called:
+        starting.cancel()
+
+
+class Shutdown:
+    """
+    Collects the results of the children's stops, in the order of the calls.
+
+    @ivar rollback: it undoes a start, so that the container is "failed" after it.
+    """
+
+    __slots__ = (
+        "_container",
+        "_failures",
+        "_pending",
+        "_results",
+        "_waiters",
+        "over",
+        "rollback",
+        "walking",
+    )
+
+    def __init__(self, container: MultiService, rollback: bool) -> None:
+        self._container = container
+        self.rollback = rollback
+        self.walking = True
+        self.over = False
+        self._pending = 0
+        self._results: list[tuple[bool, Any]] = []
+        self._failures: list[tuple[str, Failure]] = []
+        self._waiters = Waiters()
+
+    def wait(self) -> Deferred[list[tuple[bool, Any]]]:
+        """
+        @return: a Deferred that fires with C{(True, result)} for each child, or
+            fails with L{StopFailed}.
+        """
+        return self._waiters.wait()
+
+    def stopped(self, result: Any) -> None:
+        """
+        A child has stopped within its call.
+        """
+        self._results.append((True, result))
+
+    def raised(self, path: str, failure: Failure) -> None:
+        """
+        A child's C{stopService} raised.
+        """
+        self._results.append((False, failure))
+        self._failures.append((path, failure))
+
+    def waitFor(self, path: str, stop: ChildStop) -> None:
+        """
+        A child takes its time.
+        """
+        slot = len(self._results)
+        self._results.append((False, None))
+        self._pending += 1
+
+        def done(success: bool, value: Any) -> None:
+            self._results[slot] = (success, value)
+            if not success:
+                self._failures.append((path, value))
+            self._pending -= 1
+            afterThis(self._check)
+
+        stop.tell(done)
+
+    def walked(self) -> Deferred[list[tuple[bool, Any]]]:
+        """
+        All calls have gone out.
+
+        @return: what the container's C{stopService} returns.
+        """
+        self.walking = False
+        if self._pending:
+            return self.wait()
+        outcome = self._finish()
+        return fail(outcome) if isinstance(outcome, Failure) else succeed(outcome)
+
+    def _check(self) -> None:
+        if not (self.walking or self.over or self._pending):
+            outcome = self._finish()
+            told = self._waiters.fire(outcome)
+            if isinstance(outcome, Failure) and not told:
+                self._container._unheard(outcome)
+
+    def _finish(self) -> Failure | list[tuple[bool, Any]]:
+        self.over = True
+        outcome: Failure | list[tuple[bool, Any]] = self._results
+        if self._failures:
+            path = self._container.path
+            outcome = Failure(StopFailed(path, self._failures, self._results))
+        self._container._shutdownDone(self)
+        return outcome
+
+
+__all__ = ["ChildStop", "Shutdown", "cancelPending"]

@@ -1,0 +1,118 @@
+"""
+One start of a container: the children that are not up yet, and who waits for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from svctree.tree.errors import StartInterrupted
+from svctree.tree.results import Waiters, afterThis
+from svctree.tree.states import Record
+
+if TYPE_CHECKING:
+    from svctree.tree.container import MultiService
+
+
+class Startup:
+    """
+    Waits for the asynchronous starts among the children of one container.
+
+    @ivar walking: the calls are still going out, so that it cannot be over yet.
+    @ivar over: it has succeeded, failed or been interrupted; late results of
+        children are of no interest any more.
+    """
+
+    __slots__ = ("_container", "_pending", "_waiters", "over", "walking")
+
+    def __init__(self, container: MultiService) -> None:
+        self._container = container
+        self._pending: dict[int, tuple[Any, Deferred[Any]]] = {}
+        self._waiters = Waiters()
+        self.walking = True
+        self.over = False
+
+    def wait(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires when all children are up, or fails when one
+            did not come up and the others have been stopped again.
+        """
+        return self._waiters.wait()
+
+    def watch(self, service: Any, starting: Deferred[Any]) -> None:
+        """
+        Wait for one child as well.
+        """
+        self._pending[id(service)] = (service, starting)
+        starting.addCallbacks(
+            self._up, self._failed, callbackArgs=(service,), errbackArgs=(service,)
+        )
+
+    def forget(self, service: Any) -> Deferred[Any] | None:
+        """
+        Wait for a child no longer.
+
+        @return: what was waited for.
+        """
+        _, starting = self._pending.pop(id(service), (None, None))
+        return starting
+
+    def walked(self) -> Deferred[None] | None:
+        """
+        All calls have gone out.
+
+        @return: what the container's C{startService} returns.
+        """
+        self.walking = False
+        if self.over:
+            return None
+        if self._pending:
+            return self.wait()
+        self._finish()
+        return None
+
+    def check(self) -> None:
+        """
+        Finish if nothing is left to wait for.
+        """
+        if not (self.walking or self.over or self._pending):
+            self._finish()
+
+    def interrupt(self, path: str) -> None:
+        """
+        The container stops before it was up.
+        """
+        self.over = True
+        self._waiters.fire(Failure(StartInterrupted(path)))
+
+    def fail(self, failure: Failure) -> bool:
+        """
+        The start has failed, and what had to be undone is undone.
+
+        @return: whether anybody has been told.
+        """
+        return self._waiters.fire(failure)
+
+    def _finish(self) -> None:
+        self.over = True
+        self._container._startupDone()
+        self._waiters.fire(None)
+
+    def _up(self, result: object, service: Any) -> object:
+        # What is forgotten is not ours any more.
+        if not self.over and self._pending.pop(id(service), None) is not None:
+            self._container._recordChild(service, Record.UP)
+            self._container._childSettled(self)
+            afterThis(self.check)
+        return result
+
+    def _failed(self, failure: Failure, service: Any) -> None:
+        if not self.over and self._pending.pop(id(service), None) is not None:
+            self._container._childStartFailed(self, service, failure)
+            afterThis(self.check)
+
+
+__all__ = ["Startup"]
