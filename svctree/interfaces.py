@@ -69,6 +69,8 @@ class IPlacing(Interface):
         """
         Add a child, as C{service.setServiceParent} does, with keywords.
         """
+
+
 class IServiceState(Interface):
     """
     A service whose state can be asked for.

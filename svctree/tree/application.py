@@ -25,7 +25,7 @@ class Process(_twisted.Process):
     @ivar gid: the group to become, or L{None} for the primary group of C{uid}.
     """
 
-    processName: str | None = None
+    processName: str | None = None  # type: ignore[assignment]
 
     def __init__(self, uid: int | None = None, gid: int | None = None) -> None:
         if uid is not None and gid is None and not _hasPasswd(uid):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from array import array
 from collections.abc import Iterable, Iterator, MutableSequence
+from itertools import islice
 from typing import Any, SupportsIndex, overload
 
 from svctree.tree.states import Record
@@ -28,7 +29,7 @@ class TreeContainer:
 
 class _Nothing:
     """
-    Stands in a walk for a child that has been removed since: it does nothing.
+    Fills the place of a child that has been removed: a walk needs no test for it.
     """
 
     name = None
@@ -42,43 +43,62 @@ NOTHING = _Nothing()
 
 class Walk:
     """
-    One round of calls over the children there were when it began.
+    One round of calls over the children there are when it begins. Positions stay
+    as they are until it ends.
 
     The record of a child that came up without a word is written for many children
     at once: L{flush} does so up to where the walk has come.
 
-    @ivar services: what is walked, at the positions they have in the container.
-    @ivar iterator: goes over C{services}; a removed child becomes a null object, so
-        that the loop needs no test for it.
+    @ivar iterator: goes over the children.
+    @ivar over: it has ended, or was cut short.
     """
 
-    __slots__ = ("_children", "_flushed", "iterator", "services", "skipped")
+    __slots__ = (
+        "_children",
+        "_count",
+        "_flushed",
+        "_skipped",
+        "_source",
+        "iterator",
+        "over",
+    )
 
     def __init__(self, children: Children) -> None:
         self._children = children
-        self.services: list[Any] = children.entries.copy()
-        if children.holes:
-            self.services = [
-                NOTHING if service is None else service for service in self.services
-            ]
-        self.iterator = iter(self.services)
-        self.skipped: set[int] = set()
+        self._count = len(children.entries)
+        # Not over a copy: touching each child twice is what takes time.
+        self._source = iter(children.entries)
+        self.iterator: Iterator[Any] = islice(self._source, self._count)
+        self._skipped: set[int] = set()
         self._flushed = 0
+        self.over = False
 
     def position(self) -> int:
         """
         @return: the place of the child that the loop has taken last; -1 before the
             first.
         """
-        return len(self.services) - operator.length_hint(self.iterator) - 1
+        return len(self._children.entries) - operator.length_hint(self._source) - 1
+
+    def record(self) -> int:
+        """
+        @return: what the container has on record of the child that the loop has
+            taken last.
+        """
+        return self._children.states[self.position()]
 
     def skip(self, position: int) -> None:
         """
-        Leave out the child at a place that the walk has not reached.
+        Pass over the child at C{position}, and record nothing for it.
         """
-        if position > self.position():
-            self.services[position] = NOTHING
-        self.skipped.add(position)
+        if not self._skipped:
+            # The set is looked at child by child, so that it can grow.
+            self.iterator = (
+                service
+                for service in self.iterator
+                if self.position() not in self._skipped
+            )
+        self._skipped.add(position)
 
     def flush(self) -> None:
         """
@@ -87,9 +107,7 @@ class Walk:
         """
         position = self.position()
         self._write(position)
-        if 0 <= position < len(self._children.states) and (
-            position not in self.skipped and position == self._flushed
-        ):
+        if position == self._flushed and position not in self._skipped:
             self._children.states[position] = Record.STARTING
 
     def mark(self, record: int) -> None:
@@ -105,15 +123,18 @@ class Walk:
         """
         The loop is through.
         """
-        self._write(len(self.services))
-        self.cut()
+        if not self.over:
+            self._write(self._count)
+            self.cut()
 
     def cut(self) -> None:
         """
         Let the loop end before its next child; nothing more is recorded.
         """
-        del self.services[:]
-        if self in self._children.walks:
+        if not self.over:
+            self.over = True
+            self._source.__setstate__(len(self._children.entries))  # type: ignore[attr-defined]
+            next(self._source, None)
             self._children.walks.remove(self)
             self._children.sweep()
 
@@ -122,9 +143,9 @@ class Walk:
         if begin >= end:
             return
         states = self._children.states
-        if self.skipped:
+        if self._skipped:
             for position in range(begin, end):
-                if position not in self.skipped:
+                if position not in self._skipped:
                     states[position] = Record.UP
         else:
             states[begin:end] = bytes([Record.UP]) * (end - begin)
@@ -139,9 +160,9 @@ class Children(MutableSequence[Any]):
     membership and nothing else: nobody is started, stopped, named or given a
     parent.
 
-    @ivar entries: the children, with L{None} for holes.
+    @ivar entries: the children, with L{NOTHING} for holes.
     @ivar states: one L{Record} for each entry.
-    @ivar index: the position of each child by its C{id}.
+    @ivar places: the position of each child by its C{id}.
     @ivar nested: how many children are containers of ours.
     """
 
@@ -153,8 +174,8 @@ class Children(MutableSequence[Any]):
         "_tags",
         "entries",
         "holes",
-        "index",
         "nested",
+        "places",
         "states",
         "walks",
     )
@@ -162,7 +183,7 @@ class Children(MutableSequence[Any]):
     def __init__(self, services: Iterable[Any] = ()) -> None:
         self.entries: list[Any] = []
         self.states = bytearray()
-        self.index: dict[int, int] = {}
+        self.places: dict[int, int] = {}
         self.holes = 0
         self.nested = 0
         self.walks: list[Walk] = []
@@ -175,20 +196,20 @@ class Children(MutableSequence[Any]):
 
     # What containers use.
 
-    def add(self, service: Any, named: bool) -> int:
+    def add(self, service: Any, named: int) -> None:
         """
-        @return: the position of the new child, at the end.
+        Take in a child, at the end.
+
+        @param named: 1 if it has a name, else 0.
         """
         entries = self.entries
-        position = len(entries)
-        self.index[id(service)] = position
+        self.places[id(service)] = len(entries)
         entries.append(service)
-        self.states.append(Record.NEW)
+        self.states.append(0)  # Record.NEW
         self._tags.append(self._next + named)
         self._next += 2
         if isinstance(service, TreeContainer):
             self.nested += 1
-        return position
 
     def discard(self, position: int) -> None:
         """
@@ -196,22 +217,18 @@ class Children(MutableSequence[Any]):
         """
         entries = self.entries
         service = entries[position]
-        del self.index[id(service)]
-        entries[position] = None
+        del self.places[id(service)]
+        entries[position] = NOTHING
         self.holes += 1
         if isinstance(service, TreeContainer):
             self.nested -= 1
-        if self.walks:
-            for walk in self.walks:
-                walk.skip(position)
-        else:
-            self.sweep()
+        self.sweep()
 
     def find(self, service: object) -> int:
         """
         @return: the position of a child, -1 if it is none.
         """
-        return self.index.get(id(service), -1)
+        return self.places.get(id(service), -1)
 
     def serial(self, position: int) -> int:
         """
@@ -240,23 +257,23 @@ class Children(MutableSequence[Any]):
         if self.walks or not self.holes:
             return
         entries = self.entries
-        while entries and entries[-1] is None:
+        while entries and entries[-1] is NOTHING:
             entries.pop()
             self.states.pop()
             self._tags.pop()
             self.holes -= 1
         self._head = min(self._head, len(entries))
-        while self._head < len(entries) and entries[self._head] is None:
+        while self._head < len(entries) and entries[self._head] is NOTHING:
             self._head += 1
         if self.holes > 16 and self.holes * 2 > len(entries):
             self._compact()
 
     def _compact(self) -> None:
-        kept = [at for at, service in enumerate(self.entries) if service is not None]
+        kept = [at for at, service in enumerate(self.entries) if service is not NOTHING]
         self.states = bytearray(self.states[at] for at in kept)
         self._tags = array("Q", (self._tags[at] for at in kept))
         self.entries = [self.entries[at] for at in kept]
-        self.index = {id(service): at for at, service in enumerate(self.entries)}
+        self.places = {id(service): at for at, service in enumerate(self.entries)}
         self.holes = 0
         self._head = 0
 
@@ -278,40 +295,40 @@ class Children(MutableSequence[Any]):
         if not self.walks:
             self._compact()
             return number
-        live = (at for at, service in enumerate(self.entries) if service is not None)
+        live = (at for at, service in enumerate(self.entries) if service is not NOTHING)
         for _ in range(number):
             next(live)
         return next(live)
 
     def _first(self) -> int:
         head = self._head
-        while self.entries[head] is None:
+        while self.entries[head] is NOTHING:
             head += 1
         self._head = head
         return head
 
     def _last(self) -> int:
         position = len(self.entries) - 1
-        while self.entries[position] is None:
+        while self.entries[position] is NOTHING:
             position -= 1
         return position
 
     # What a list offers.
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.places)
 
     def __iter__(self) -> Iterator[Any]:
         # Over a copy: who removes children in a loop wants to see them all.
         if self.holes:
-            return iter([entry for entry in self.entries if entry is not None])
+            return iter([entry for entry in self.entries if entry is not NOTHING])
         return iter(self.entries.copy())
 
     def __reversed__(self) -> Iterator[Any]:
         return reversed(list(self))
 
     def __contains__(self, service: object) -> bool:
-        return id(service) in self.index
+        return id(service) in self.places
 
     @overload
     def __getitem__(self, number: SupportsIndex) -> Any: ...
@@ -332,24 +349,24 @@ class Children(MutableSequence[Any]):
     def __delitem__(self, number: Any) -> None:
         if isinstance(number, slice):
             for service in list(self)[number]:
-                self.discard(self.index[id(service)])
+                self.discard(self.places[id(service)])
         else:
             self.discard(self._position(operator.index(number)))
 
     def insert(self, number: int, service: Any) -> None:
-        if id(service) in self.index:
+        if id(service) in self.places:
             raise ValueError(f"{service!r} is in the list already")
         if number >= len(self):
-            self.add(service, False)
+            self.add(service, 0)
             return
         services = list(self)
         services.insert(number, service)
         self._become(services)
 
     def append(self, service: Any) -> None:
-        if id(service) in self.index:
+        if id(service) in self.places:
             raise ValueError(f"{service!r} is in the list already")
-        self.add(service, False)
+        self.add(service, 0)
 
     def remove(self, service: object) -> None:
         position = self.find(service)
@@ -376,20 +393,20 @@ class Children(MutableSequence[Any]):
         if self.walks:
             raise RuntimeError("the order cannot change while the children start")
         known = {
-            key: (self.states[at], self._tags[at]) for key, at in self.index.items()
+            key: (self.states[at], self._tags[at]) for key, at in self.places.items()
         }
         if len({id(service) for service in services}) != len(services):
             raise ValueError("a service cannot be in the list twice")
         self.entries = services
         self.states = bytearray()
         self._tags = array("Q")
-        self.index = {}
+        self.places = {}
         self.holes = self._head = self.nested = 0
         for at, service in enumerate(services):
             record, tag = known.get(id(service), (Record.NEW, self._next))
             if id(service) not in known:
                 self._next += 2
-            self.index[id(service)] = at
+            self.places[id(service)] = at
             self.states.append(record)
             self._tags.append(tag)
             self.nested += isinstance(service, TreeContainer)

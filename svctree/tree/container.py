@@ -57,8 +57,6 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     @ivar namedServices: the named ones by name.
     @ivar keepGoing: whether the others stay up when a child fails to start; else
         (the default) they are stopped again and the start fails.
-    @ivar startFailures: C{(path, Failure)} of each child that failed to start the
-        last time.
     """
 
     keepGoing = False
@@ -71,7 +69,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     _shutdown: Shutdown | None = None
     _observers: tuple[events.Observer, ...] = ()
     _reason: events.Reason = None
-    startFailures: tuple[tuple[str, Failure], ...] = ()
+    _failures: tuple[tuple[str, Failure], ...] = ()
 
     def __init__(self, *, keepGoing: bool | None = None) -> None:
         self._children = Children()
@@ -83,7 +81,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
 
     # The collection.
 
-    @property
+    @property  # type: ignore[override]
     def services(self) -> Children:
         return self._children
 
@@ -109,19 +107,22 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
 
         @raise TreeError: it could not.
         """
-        if id(service) in self._children.index and service.parent is not self:
+        if service.parent is not self:
+            self._check(service)
+
+    def _check(self, service: Any) -> None:
+        if id(service) in self._children.places:
             raise AlreadyAChild(pathOf(service))
         name = service.name
         if name is not None:
-            holder = self.namedServices.get(name)
-            if holder is not None and holder is not service:
+            if name in self.namedServices:
                 raise DuplicateName(self.path, name)
             if name == "":
                 raise NameRefused(self.path)
         above: Any = self
         while above is not None:
             if above is service:
-                raise CycleOfParents(pathOf(self), _cycle(self, service))
+                raise CycleOfParents(_chain(self, service))
             above = getattr(above, "parent", None)
 
     def addService(self, service: Any) -> Any:
@@ -133,24 +134,20 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             child that fails to start is not a child any more.
         """
         children = self._children
-        if id(service) in children.index:
-            raise AlreadyAChild(pathOf(service))
         name = service.name
-        if name is not None:
-            if name in self.namedServices:
-                raise DuplicateName(self.path, name)
-            if name == "":
-                raise NameRefused(self.path)
-        above: Any = self
-        while above is not None:
-            if above is service:
-                raise CycleOfParents(pathOf(self), _cycle(self, service))
-            above = getattr(above, "parent", None)
+        if (
+            id(service) in children.places
+            or self.parent is not None
+            or service is self
+            or (name is not None and (name in self.namedServices or name == ""))
+        ):
+            # Something may be wrong; most adds are spared the closer look.
+            self._check(service)
         if name is None:
-            children.add(service, False)
+            children.add(service, 0)
         else:
             self.namedServices[name] = service
-            children.add(service, True)
+            children.add(service, 1)
         if self.running:
             return self._startAdded(service)
         return None
@@ -231,7 +228,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             while done < len(children.entries):
                 position, done = done, done + 1
                 service = children.entries[position]
-                if service is None or children.states[position] in _UNDER_WAY:
+                if service is NOTHING or children.states[position] in _UNDER_WAY:
                     continue
                 if isInherited(service, "privilegedStartService"):
                     yield service._privileging()
@@ -273,7 +270,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         if self._up:
             return None
         startup = self._startup = Startup(self)
-        self.startFailures = ()
+        self._failures = ()
         self.running = 1
         self._become(State.STARTING)
         walk = self._children.walk()
@@ -282,6 +279,11 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         nested = self._children.nested
         while True:
             try:
+                if not (nested or loud):
+                    for service in walk.iterator:
+                        result = service.startService()
+                        if result is not None:
+                            self._childReturned(startup, walk, service, result)
                 for service in walk.iterator:
                     if nested and isinstance(service, TreeContainer):
                         result = yield from self._startNested(service)
@@ -290,13 +292,13 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
                     if result is not None:
                         self._childReturned(startup, walk, service, result)
                     elif loud:
-                        self._tellUp(service)
+                        self._tellUp(walk, service)
                 break
             except BaseException as error:
                 if not (self.keepGoing and isinstance(error, Exception)):
-                    yield self._startRaised(startup, walk, error)
+                    yield self._startRaised(startup, walk, service, Failure())
                     raise
-                self._leaveOut(walk)
+                self._leaveOut(walk, service)
         walk.end()
         if not loud and not startup.over:
             count = len(self._children)
@@ -359,30 +361,33 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         """
         starting = asDeferred(result)
         if starting is None:
-            self._tellUp(service)
+            self._tellUp(walk, service)
         elif startup.over or self._children.find(service) < 0:
             # It has removed itself, or stopped us, and is stopped already.
             starting.addErrback(self._lateFailure, service)
             cancelPending(starting)
         else:
-            walk.mark(Record.STARTING)
             if not starting.called:
-                self._tell(service, Record.NEW, Record.STARTING)
+                self._tell(service, walk.record(), Record.STARTING)
+            walk.mark(Record.STARTING)
             startup.watch(service, starting)
 
     def _lateFailure(self, failure: Failure, service: Any) -> None:
         path = getattr(service, "path", type(service).__name__)
         _log.debug("{path}: {failure} after it was stopped", path=path, failure=failure)
 
-    def _leaveOut(self, walk: Walk) -> None:
+    def _leaveOut(self, walk: Walk, service: Any) -> None:
         """
         Go on without the child that has just raised.
         """
-        service = walk.services[walk.position()]
+        failure = Failure()
+        self._tell(service, walk.record(), Record.FAILED, failure)
         walk.mark(Record.FAILED)
-        self._noteFailure(service, Failure())
+        self._noteFailure(service, failure)
 
-    def _startRaised(self, startup: Startup, walk: Walk, error: BaseException) -> Calls:
+    def _startRaised(
+        self, startup: Startup, walk: Walk, service: Any, failure: Failure
+    ) -> Calls:
         """
         A child raised: undo the start before the error goes on.
         """
@@ -390,12 +395,10 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             # A child has stopped us in the middle; that is no failure of ours.
             walk.cut()
             return
-        service = walk.services[walk.position()]
+        record = walk.record()
         walk.mark(Record.FAILED)
         walk.cut()
-        failure = Failure()
-        if not isinstance(service, TreeContainer):
-            self._tell(service, Record.NEW, Record.FAILED, failure)
+        self._tell(service, record, Record.FAILED, failure)
         yield self._giveUp(startup, service, failure)
         startup.fail(failure)
 
@@ -404,9 +407,9 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         The start has failed: stop what has been started.
         """
         path = join(self.path, keyOf(self, service))
-        self.startFailures = (*self.startFailures, (path, failure))
+        self._failures = (*self._failures, (path, failure))
         _noteWhere(failure, path)
-        startup.over = True
+        startup.over = startup.undoing = True
         self._startup = None
         self._up = False
         self.running = 0
@@ -439,7 +442,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
 
     def _noteFailure(self, service: Any, failure: Failure) -> None:
         path = join(self.path, keyOf(self, service))
-        self.startFailures = (*self.startFailures, (path, failure))
+        self._failures = (*self._failures, (path, failure))
         _noteWhere(failure, path)
 
     def _startupDone(self) -> None:
@@ -571,7 +574,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         loud = self._isLoud()
         for position in range(len(children.entries) - 1, -1, -1):
             service = children.entries[position]
-            if service is None:
+            if service is NOTHING:
                 continue
             record = children.states[position]
             starting = None if startup is None else startup.forget(service)
@@ -698,6 +701,13 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         self._flushWalks()
         return STATE_OF[self._recordOf(service)]
 
+    @property
+    def startFailures(self) -> tuple[tuple[str, Failure], ...]:
+        """
+        C{(path, Failure)} of each child that failed to start the last time.
+        """
+        return self._failures
+
     def subscribe(self, observer: events.Observer) -> Any:
         """
         Call C{observer} with every L{events.TreeEvent} from this container down.
@@ -735,9 +745,9 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             self._children.states[position] = record
             self._tell(service, old, record, reason)
 
-    def _tellUp(self, service: Any) -> None:
-        if service is not NOTHING:
-            self._tell(service, Record.NEW, Record.UP)
+    def _tellUp(self, walk: Walk, service: Any) -> None:
+        if service is not NOTHING and not walk.over:
+            self._tell(service, walk.record(), Record.UP)
 
     def _tell(
         self, service: Any, old: int, new: int, reason: events.Reason = None
@@ -805,7 +815,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         self._stops = {}
         self._children = Children()
         for service in services:
-            self._children.add(service, id(service) in named)
+            self._children.add(service, int(id(service) in named))
 
 
 _VOLATILE = (
@@ -817,7 +827,7 @@ _VOLATILE = (
     "_stops",
     "_up",
     "clock",
-    "startFailures",
+    "_failures",
 )
 
 _UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP, Record.STOPPING])
@@ -834,15 +844,16 @@ def isInherited(service: Any, name: str) -> bool:
     return method is getattr(MultiService, name)
 
 
-def _cycle(container: Any, service: Any) -> list[str]:
+def _chain(container: Any, service: Any) -> list[str]:
     """
-    @return: the cycle there would be if C{service} were a child of C{container}.
+    @return: the cycle there would be if C{service} were a child of C{container},
+        from the top.
     """
     chain = [container]
     while chain[-1] is not service:
         chain.append(chain[-1].parent)
     names = [str(each.name or f"<{type(each).__name__}>") for each in chain]
-    return [names[-1], *reversed(names)] if len(names) > 1 else names * 2
+    return [*reversed(names), names[-1]]
 
 
 def _noteWhere(failure: Failure, path: str) -> None:

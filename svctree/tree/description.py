@@ -143,4 +143,5 @@ def _needsNothing(service: object) -> bool:
 
 def _isOurs(parent: type) -> bool:
     # The containers' constructors take nothing in Twisted; ours tell their settings.
-    return parent is object or parent.__module__ == "twisted.application.service"
+    ours = ("twisted.application.service", "svctree.tree.container")
+    return parent is object or parent.__module__ in ours

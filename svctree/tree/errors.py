@@ -80,11 +80,12 @@ class CycleOfParents(TreeError, RuntimeError):
     """
     A container was to become its own descendant.
 
-    @ivar chain: what the cycle would look like, container by container.
+    @ivar chain: what the cycle would look like, from parent to child.
     """
 
-    def __init__(self, path: str, chain: Sequence[str]) -> None:
+    def __init__(self, chain: Sequence[str]) -> None:
         spelled = " -> ".join(chain)
+        path = f"/{chain[0]}"
         super().__init__(f"{path}: would be its own ancestor: {spelled}", path)
         self.chain = tuple(chain)
 

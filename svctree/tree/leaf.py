@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from svctree.interfaces import IServiceState
 from svctree.tree.children import TreeContainer
-from svctree.tree.errors import NameIsFixed, NameRefused, NotAChild
+from svctree.tree.errors import DuplicateName, NameIsFixed, NameRefused, NotAChild
 from svctree.tree.paths import pathOf
 from svctree.tree.states import State
 
@@ -82,15 +82,24 @@ class Service(_twisted.Service):
         """
         if not isinstance(parent, TreeContainer):
             parent = IServiceCollection(parent, parent)
-        leaving = None
-        if self.parent is not None:
-            _checkMove(self, parent)
-            leaving = self.disownServiceParent()
+        if self.parent is not None or isinstance(self, TreeContainer):
+            return self._move(parent)
+        # Its startService may want to know where it is.
         self.parent = parent
         try:
-            if isinstance(leaving, Deferred) and not leaving.called:
-                if isinstance(parent, TreeContainer):
-                    parent._expect(self, leaving)  # type: ignore[attr-defined]
+            return parent.addService(self)
+        except BaseException:
+            self.parent = None
+            raise
+
+    def _move(self, parent: Any) -> Any:
+        _checkMove(self, parent)
+        leaving = None if self.parent is None else self.disownServiceParent()
+        self.parent = parent
+        try:
+            waits = isinstance(leaving, Deferred) and not leaving.called
+            if waits and isinstance(parent, TreeContainer):
+                parent._expect(self, leaving)  # type: ignore[attr-defined]
             return parent.addService(self)
         except BaseException:
             self.parent = None
@@ -107,9 +116,6 @@ class Service(_twisted.Service):
             raise NotAChild(self.path, self)
         try:
             return parent.removeService(self)
-        except NotAChild:
-            # Somebody has taken it out of the list already.
-            raise
         finally:
             self.parent = None
 
@@ -165,13 +171,13 @@ def _checkMove(service: Service, parent: Any) -> None:
     if isinstance(parent, TreeContainer):
         parent.checkService(service)  # type: ignore[attr-defined]
         return
+    # One of Twisted's, which would only notice in the middle.
     if service.name is not None and parent is not service.parent:
         try:
             parent.getServiceNamed(service.name)
         except KeyError:
             return
-        # Let the container say so in its own words; it changes nothing.
-        raise RuntimeError(f"cannot have two services with same name '{service.name}'")
+        raise DuplicateName(pathOf(parent), service.name)
 
 
 __all__ = ["Service"]

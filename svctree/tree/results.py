@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections import deque
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -92,6 +93,30 @@ afterThis = _Trampoline()
 """Run a call when the calls under way are done."""
 
 
+class _Waiter(Deferred[Any]):
+    """
+    A Deferred that knows whether anybody has shown an interest in it.
+    """
+
+    heard = False
+
+    def addCallbacks(self, *args: Any, **keywords: Any) -> Any:
+        self.heard = True
+        return super().addCallbacks(*args, **keywords)
+
+    def addCallback(self, *args: Any, **keywords: Any) -> Any:
+        self.heard = True
+        return super().addCallback(*args, **keywords)
+
+    def addErrback(self, *args: Any, **keywords: Any) -> Any:
+        self.heard = True
+        return super().addErrback(*args, **keywords)
+
+    def addBoth(self, *args: Any, **keywords: Any) -> Any:
+        self.heard = True
+        return super().addBoth(*args, **keywords)
+
+
 class Waiters:
     """
     Deferreds that fire together, each with a result of its own.
@@ -100,13 +125,13 @@ class Waiters:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: list[Deferred[Any]] = []
+        self._waiting: list[_Waiter] = []
 
     def wait(self) -> Deferred[Any]:
         """
         @return: a new Deferred for the next L{fire}.
         """
-        waiter: Deferred[Any] = Deferred()
+        waiter = _Waiter()
         self._waiting.append(waiter)
         return waiter
 
@@ -120,15 +145,14 @@ class Waiters:
         told = False
         while waiting:
             waiter = waiting.pop(0)
-            if waiter.called:
-                # Its owner cancelled it.
-                continue
             references = _references(waiter)
             if isinstance(result, Failure) and _forgotten(waiter, references):
                 # Firing it could only write "Unhandled error in Deferred".
                 continue
-            told = True
-            afterThis(lambda waiter=waiter: _fire(waiter, result))  # type: ignore[misc]
+            # Its owner may have cancelled it.
+            if not waiter.called:
+                told = True
+                afterThis(partial(_fire, waiter, result))
         return told
 
 
@@ -137,12 +161,12 @@ def _fire(waiter: Deferred[Any], result: object) -> None:
         waiter.callback(result)
 
 
-def _references(waiter: Deferred[Any]) -> int:
+def _references(waiter: _Waiter) -> int:
     return sys.getrefcount(waiter)
 
 
 def _calibrated() -> int:
-    waiting: list[Deferred[Any]] = [Deferred()]
+    waiting = [_Waiter()]
     waiter = waiting.pop(0)
     return _references(waiter)
 
@@ -151,12 +175,12 @@ def _calibrated() -> int:
 _OURS = _calibrated()
 
 
-def _forgotten(waiter: Deferred[Any], references: int) -> bool:
+def _forgotten(waiter: _Waiter, references: int) -> bool:
     """
     @return: whether nobody can notice any more what becomes of C{waiter}: it has
         no callbacks, and only we still refer to it.
     """
-    return not waiter.callbacks and references <= _OURS
+    return not waiter.heard and references <= _OURS
 
 
 __all__ = ["Waiters", "afterThis", "asDeferred", "drive"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from svctree.tree.errors import StartInterrupted
@@ -24,16 +24,27 @@ class Startup:
     @ivar walking: the calls are still going out, so that it cannot be over yet.
     @ivar over: it has succeeded, failed or been interrupted; late results of
         children are of no interest any more.
+    @ivar undoing: it has failed, and what had come up is being stopped.
     """
 
-    __slots__ = ("_container", "_pending", "_waiters", "over", "walking")
+    __slots__ = (
+        "_container",
+        "_failure",
+        "_pending",
+        "_waiters",
+        "over",
+        "undoing",
+        "walking",
+    )
 
     def __init__(self, container: MultiService) -> None:
         self._container = container
         self._pending: dict[int, tuple[Any, Deferred[Any]]] = {}
         self._waiters = Waiters()
+        self._failure: Failure | None = None
         self.walking = True
         self.over = False
+        self.undoing = False
 
     def wait(self) -> Deferred[None]:
         """
@@ -67,9 +78,11 @@ class Startup:
         @return: what the container's C{startService} returns.
         """
         self.walking = False
-        if self.over:
+        if self._failure is not None:
+            return fail(self._failure)
+        if self.over and not self.undoing:
             return None
-        if self._pending:
+        if self.undoing or self._pending:
             return self.wait()
         self._finish()
         return None
@@ -94,6 +107,11 @@ class Startup:
 
         @return: whether anybody has been told.
         """
+        self.undoing = False
+        if self.walking:
+            # The call under way will return it.
+            self._failure = failure
+            return True
         return self._waiters.fire(failure)
 
     def _finish(self) -> None:
