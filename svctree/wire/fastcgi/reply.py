@@ -54,6 +54,7 @@ class FastCGIReply:
         "_have",
         "_head",
         "_mute",
+        "_open",
         "_requestID",
         "_state",
         "idle",
@@ -71,6 +72,9 @@ class FastCGIReply:
         self._bare = False
         self._mute = False
         self._closing = False
+        # STDIN of the request in hand has not ended. To close a connection while its
+        # peer still sends would reset it, and cost the peer the answer.
+        self._open = False
         self.keepAlive = True
         self.idle = True
 
@@ -81,7 +85,7 @@ class FastCGIReply:
     def _answered(self) -> None:
         self._state = advance(self._state, Event.ANSWERED)
         self._environ = {}
-        self.idle = not self._have
+        self.idle = not self._have and (self.keepAlive or not self._open)
 
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
         data = wholeAnswer(_PREFIX, status, fields, body, not self._head)
