@@ -178,7 +178,8 @@ class Connection:
             return codec.nextEvent()
         assert event is ABORT
         self._dropBody()
-        return codec.nextEvent() if codec.keepAlive else None
+        # FastCGI confirms it, and then closes if the connection is not to be kept.
+        return codec.nextEvent()
 
     def _expectBody(self, request: Request) -> Event:
         self._body = Body(self._loop.config.bufferRequest)

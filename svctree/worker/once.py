@@ -33,7 +33,7 @@ from svctree.wire.registry import codecs
 from svctree.worker.body import Body
 from svctree.worker.config import WorkerConfig
 from svctree.worker.origin import Origin
-from svctree.worker.trust import makeTrust
+from svctree.worker.trust import Trust
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
 from svctree.wsgi.gateway import DONE, RESET
 
@@ -183,7 +183,8 @@ class Once:
         self, sock: socket.socket, listening: socket.socket, address: Any
     ) -> bool:
         config = self._config
-        origin = Origin(listening, config, makeTrust(config.forwardedAllow))
+        trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
+        origin = Origin(listening, config, trust)
         template = {**origin.template(sock, address), **_FLAGS}
         make = codecs(config.protocol)(config.limits, config.mount, config.serverName)
         codec = make(template, origin.trust(template))

@@ -217,7 +217,11 @@ MaxRequestWorkers 32
 """
         + ("User #1000\nGroup #65534\n" if os.getuid() == 0 else "")
         + ("ScriptSock cgisock\n" if "cgid" in modules else "")
-        + ("FcgidIPCDir fcgid\nFcgidProcessTableFile shm\n" if "fcgid" in modules else "")
+        + (
+            "FcgidIPCDir fcgid\nFcgidProcessTableFile shm\n"
+            if "fcgid" in modules
+            else ""
+        )
         + site
     )
     running = processes.start(
@@ -261,7 +265,9 @@ def startService(
     path = os.pathsep.join([str(TOP), *sys.path[1:]])
     running = processes.start(argv, cwd=folder, env={"PYTHONPATH": path})
     where = listen.removeprefix("unix:").removeprefix("tcp:")
-    address = int(where.rpartition(":")[2]) if listen.startswith("tcp:") else Path(where)
+    address = (
+        int(where.rpartition(":")[2]) if listen.startswith("tcp:") else Path(where)
+    )
 
     def up() -> bool:
         assert running.process.poll() is None, running.output

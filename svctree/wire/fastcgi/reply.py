@@ -44,6 +44,7 @@ class FastCGIReply:
     Renders the answer to the request in hand.
 
     @ivar keepAlive: the peer asked for it, and L{close} was not called.
+    @cvar transparent: never; the body is cut into records.
     @ivar idle: see L{svctree.wire.contract.ICodec}.
     """
 
@@ -60,6 +61,8 @@ class FastCGIReply:
         "idle",
         "keepAlive",
     )
+
+    transparent = False
 
     def __init__(self) -> None:
         self._state = State.IDLE
