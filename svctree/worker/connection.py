@@ -135,8 +135,10 @@ class Connection:
                 self._phase = IDLE
                 return
             self._advance(self._answered, outcome)
-        elif data:
+        elif event is not None:
             self._advance(self._take, event)
+        elif data:
+            self._settle()
         else:
             self.close()
 
