@@ -61,6 +61,7 @@ def makeRunner(settings: Settings) -> Runner:
         terminal=not settings.detach and sys.stdin is not None and sys.stdin.isatty(),
     )
     root = MultiService()
+    root.setName("svctree")
     # First: a second daemon must fail before it binds anything, and the identity
     # must be given away before anything is spawned.
     daemon.setServiceParent(root)

@@ -92,6 +92,7 @@ class DaemonService(Service):
         self._triggers: list[object] = []
         self._ending = False
         self._startedAs = os.geteuid()
+        self._remarked = False
         self.operations = Operations(
             self, self.errorLog, NoNotify() if notify is None else notify, self._summary
         )
@@ -164,7 +165,9 @@ class DaemonService(Service):
                 f"uid {now} already (twistd --uid, or Application(uid=...)); let "
                 "them agree, or leave one out"
             )
-        for level, remark in self.identity.remarks():
+        remarks = [] if self._remarked else self.identity.remarks()
+        self._remarked = True
+        for level, remark in remarks:
             emit = self._log.warn if level == "warning" else self._log.info
             emit("{remark}", remark=remark)
         chroot, self._chroot = self._chroot, None

@@ -42,6 +42,7 @@ class ErrorLog:
     An error log, attached to a descriptor.
 
     @ivar path: the file; L{None} to leave the descriptor as it is.
+    @ivar attached: whether the descriptor has become this file.
     @ivar observers: called with the descriptor after each C{reopen}, for those who
         have handed it on to other processes.
     """
@@ -52,6 +53,7 @@ class ErrorLog:
         """
         self.path = None if path is None or path in _STANDARD else os.path.abspath(path)
         self.observers: list[Callable[[int], object]] = []
+        self.attached = False
         self._fd = fd
         self._folder = -1
 
@@ -130,6 +132,7 @@ class ErrorLog:
         if fd != self._fd:
             os.dup2(fd, self._fd)
             os.close(fd)
+        self.attached = True
 
     def _whyNot(self, error: OSError) -> str:
         reason = f"cannot reopen: {error.strerror}; still writing to the old file"

@@ -5,14 +5,17 @@ The master's own messages, on descriptor 2.
 from __future__ import annotations
 
 import os
+import re
 
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
+    LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
     eventAsText,
+    formatEvent,
     globalLogBeginner,
 )
 
@@ -55,7 +58,7 @@ def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
     predicate = LogLevelFilterPredicate(defaultLogLevel=wanted)
     observer = FileLogObserver(
         DescriptorStream(fd),  # type: ignore[arg-type]
-        lambda event: _format(event),
+        _format,
     )
     return FilteringLogObserver(observer, [predicate])
 
@@ -68,8 +71,15 @@ def startLogging(level: str = "info") -> None:
     globalLogBeginner.beginLoggingTo([logObserver(level)], redirectStandardIO=False)
 
 
-def _format(event: object) -> str | None:
-    text = eventAsText(event, includeSystem=False)  # type: ignore[arg-type]
+# Remarks of Twisted's own that tell an operator nothing: that the reactor has ended
+# stands below the reason why a start failed, and what listens says so itself.
+_CHATTER = re.compile(r"Main loop terminated\.|\((?:TCP|UNIX) Port \S+ Closed\)")
+
+
+def _format(event: LogEvent) -> str | None:
+    if _CHATTER.fullmatch(formatEvent(event)):
+        return None
+    text = eventAsText(event, includeSystem=False)
     if not text:
         return None
     # A message of several lines stays together, and is told apart by its indent.

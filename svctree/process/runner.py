@@ -162,7 +162,8 @@ class Runner:
         details = str(getattr(error, "details", "") or "")
         pidfile = self._daemon.pidFile.path
         left = pidfile if pidfile and os.path.lexists(pidfile) else None
-        if self._detach:
+        # Before that the log is the terminal, where the parent tells it too.
+        if self._detach and self._daemon.errorLog.attached:
             self._log.error("the start failed: {message}", message=message)
         self._daemon.status.failed(
             message,

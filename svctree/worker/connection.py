@@ -135,10 +135,8 @@ class Connection:
                 self._phase = IDLE
                 return
             self._advance(self._answered, outcome)
-        elif event is not None:
-            self._advance(self._take, event)
         elif data:
-            self._settle()
+            self._advance(self._take, event)
         else:
             self.close()
 
@@ -180,8 +178,7 @@ class Connection:
             return codec.nextEvent()
         assert event is ABORT
         self._dropBody()
-        # FastCGI confirms it, and then closes if the connection is not to be kept.
-        return codec.nextEvent()
+        return codec.nextEvent() if codec.keepAlive else None
 
     def _expectBody(self, request: Request) -> Event:
         self._body = Body(self._loop.config.bufferRequest)

@@ -140,7 +140,8 @@ class Loop:
         Begin with a connection that was accepted.
         """
         sock.setblocking(False)
-        codec = origin.codec(self._codecs, sock, address)
+        template = origin.template(sock, address)
+        codec = self._codecs(template, origin.trust(template))
         connection = Connection(self, sock, codec)
         self.connections.add(connection)
         connection.start()

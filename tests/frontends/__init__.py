@@ -1,4 +1,0 @@
-"""
-Real front ends from Debian's packages, with the configurations that the
-documentation shows.
-"""
