@@ -27,7 +27,7 @@ def test_newCode(processes: Processes, site: Site) -> None:
     described = master.describe()
     assert described["generation"] == 2
     assert described["lastReload"] == "done"
-    assert described["requests"] == 21
+    waitUntil(lambda: master.describe()["requests"] == 21, "the last to be counted")
 
 
 def test_brokenCode(processes: Processes, site: Site) -> None:
