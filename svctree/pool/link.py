@@ -84,6 +84,7 @@ class ZygoteLink(ProcessProtocol):
         @param sockets: descriptors of the listening sockets.
         @raise OSError: the system gave no process or no descriptors.
         """
+        _checkExecutable()
         ours, theirs = socket.socketpair()
         lineRead, self._line = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
@@ -165,6 +166,21 @@ class ZygoteLink(ProcessProtocol):
         # The last messages may be read after the process was reaped.
         if self._how is not None and self._control is None:
             self._ended(self._how)
+
+
+def _checkExecutable() -> None:
+    """
+    The privileges are shed by now: an interpreter in root's own folders is out of
+    reach, and the failure of C{exec} would only be seen in the child.
+
+    @raise PermissionError: the interpreter cannot be started.
+    """
+    effective = os.access in os.supports_effective_ids
+    if not os.access(sys.executable, os.X_OK, effective_ids=effective):
+        raise PermissionError(
+            f"user {os.geteuid()} may not execute {sys.executable}; install Python "
+            "and svctree where that user can read them"
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.http import Client
 from tests.support.processes import BIN, Processes, Running, inSession
+from tests.support.python import whyNotNobody
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -92,7 +93,7 @@ def test_tac(processes: Processes, tmp_path: Path) -> None:
     stops(running)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give privileges up")
+@pytest.mark.skipif(bool(whyNotNobody()), reason=whyNotNobody())
 def test_tacDropsPrivileges(processes: Processes, tmp_path: Path) -> None:
     """
     With uid and gid the sockets are bound as root, and the application runs as the
@@ -259,7 +260,7 @@ def test_portInUse(processes: Processes, tmp_path: Path) -> None:
     assert not (tmp_path / "left.sock").exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.skipif(bool(whyNotNobody()), reason=whyNotNobody())
 def test_privilegedPort(processes: Processes, tmp_path: Path) -> None:
     """
     Without the right to bind a low port one is told what to do.
