@@ -45,12 +45,15 @@ def describePool(pool: PoolService, shared: Shared | None) -> dict[str, Any]:
         "protocol": settings.protocol,
         "workermodel": settings.workermodel,
         "target": pool.size,
-        "generation": pool.generation.number if pool.generation else 0,
-        "lastReload": pool.lastReload,
+        "generation": 0,
+        "lastReload": "",
         "workers": [],
     }
-    if shared is None:
+    succession = pool.succession
+    if shared is None or succession is None:
         return described
+    described["generation"] = succession.current.number if succession.current else 0
+    described["lastReload"] = succession.lastReload
     slots = shared.scoreboard.slots
     described["crashes"] = shared.crashes
     described["listeners"] = [u for one in shared.listeners for u in one.urls()]
@@ -59,7 +62,7 @@ def describePool(pool: PoolService, shared: Shared | None) -> dict[str, Any]:
     described["connections"] = sum(slot.words[CONNECTIONS] for slot in slots)
     described["workers"] = [
         _describeWorker(generation, record, slots[record.slot])
-        for generation in pool.generations
+        for generation in succession.generations
         for record in generation.roster.workers.values()
     ]
     described["ready"] = sum(1 for w in described["workers"] if w["ready"])

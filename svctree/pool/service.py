@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -22,11 +22,12 @@ from svctree.interfaces import (
     IReloadable,
     IScalable,
 )
-from svctree.pool.errors import BootError, PoolError, ReloadError, ScaleError
-from svctree.pool.generation import Generation
+from svctree.pool.autoreload import Autoreload
+from svctree.pool.errors import PoolError, ScaleError
 from svctree.pool.models import model
 from svctree.pool.report import describePool
 from svctree.pool.shared import Shared
+from svctree.pool.succession import Succession
 from svctree.pool.watch import Watch
 from svctree.process import endInOrder
 from svctree.service import IServiceCollection, Service
@@ -35,10 +36,6 @@ from svctree.settings import PoolSettings
 __all__ = ["PoolService"]
 
 _log = Logger("svctree.pool")
-
-# For idle connections when nobody comes after: long enough for a request that is on
-# its way, short enough not to be waited for.
-_GRACE_OF_STOP = 0.25
 
 
 @implementer(IReloadable, IScalable, IHurried, IDrained, ILogHolder, IPinged)
@@ -51,7 +48,6 @@ class PoolService(Service):
     beside the old one and lets the old one retire when the new one is ready.
 
     @ivar settings: what was asked for, checked.
-    @ivar lastReload: C{""}, C{"running"}, C{"done"}, or why the last one failed.
     """
 
     def __init__(
@@ -82,15 +78,9 @@ class PoolService(Service):
         self._listeners = tuple(listeners)
         self._reactor = reactor
         self._path = list(path or self.settings.pythonpath or (os.getcwd(),))
-        self._current: Generation | None = None
-        self._others: list[Generation] = []
         self._shared: Shared | None = None
-        self._watch: Watch | None = None
-        self._number = 0
-        self._target = 0
-        self._reloading: Deferred[None] | None = None
-        self._stopping = False
-        self.lastReload = ""
+        self._succession: Succession | None = None
+        self._watchers: list[Watch | Autoreload] = []
 
     # -- start and stop
 
@@ -101,7 +91,6 @@ class PoolService(Service):
         @return: fires when every worker is ready; fails with L{BootError}.
         """
         super().startService()
-        self._stopping = False
         chosen = model(self.settings.workermodel)
         self._shared = Shared(
             self.name or "web",
@@ -112,67 +101,55 @@ class PoolService(Service):
             self._theReactor(),
             random.random,
         )
-        self._target = chosen.processes(self.settings)[0]
-        self._watch = Watch(self, self._shared)
+        least, _ = chosen.processes(self.settings)
+        self._succession = Succession(self._shared, least)
         for listener in self._shared.listeners:
             listener.watch(self._socketsChanged)
         endInOrder(self._reactor)
-        return self._bringUp()
+        return Deferred.fromCoroutine(self._begin(self._shared, self._succession))
 
-    @inlineCallbacks
-    def _bringUp(self) -> Any:
-        generation = self._newGeneration()
-        self._current = generation
-        try:
-            yield generation.start()
-        except BootError:
-            self._current = None
-            raise
-        assert self._shared is not None and self._watch is not None
-        self._watch.start()
-        urls = [url for listener in self._shared.listeners for url in listener.urls()]
+    async def _begin(self, shared: Shared, succession: Succession) -> None:
+        await succession.advance()
+        assert succession.current is not None
+        urls = [url for listener in shared.listeners for url in listener.urls()]
         _log.info(
             "{pool}: {workers} {application} at {urls}",
             pool=self.name,
-            workers=_serving(generation.roster.readyCount()),
+            workers=_serving(succession.current.roster.readyCount()),
             application=self.settings.application,
             urls=" and ".join(urls),
         )
+        self._watchers = [Watch(self, shared), Autoreload(self, shared)]
+        for watcher in self._watchers:
+            watcher.start()
 
-    @inlineCallbacks
-    def stopService(self) -> Any:
+    def stopService(self) -> Deferred[None]:
         """
         Let every worker finish what it has, and what waits in the kernel's queue.
 
         @return: fires when no process of the pool is left.
         """
         super().stopService()
-        self._stopping = True
-        if self._shared is None:
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        shared, succession = self._shared, self._succession
+        if shared is None or succession is None:
             return
-        if self._watch is not None:
-            self._watch.stop()
-        for listener in self._shared.listeners:
+        for watcher in self._watchers:
+            watcher.stop()
+        for listener in shared.listeners:
             listener.unwatch(self._socketsChanged)
-        deadline = self.settings.gracefulTimeout
-        if self._current is not None:
-            self._others.append(self._current)
-        for generation in list(self._others):
-            generation.retire(_GRACE_OF_STOP, True, deadline)
-        for generation in list(self._others):
-            yield generation.whenGone()
-        self._current = None
-        self._others.clear()
-        self._shared.close()
-        self._shared = None
+        await succession.end(self.settings.gracefulTimeout)
+        self._succession = self._shared = None
+        shared.close()
 
     def hurry(self) -> None:
         """
         Give requests in hand no more time.
         """
-        for generation in [self._current, *self._others]:
-            if generation is not None:
-                generation.retire(0.0, False, 0.0)
+        if self._succession is not None:
+            self._succession.hurry()
 
     def _theReactor(self) -> Any:
         if self._reactor is None:
@@ -197,28 +174,27 @@ class PoolService(Service):
             )
         return found
 
-    def _newGeneration(self) -> Generation:
-        assert self._shared is not None
-        self._number += 1
-        return Generation(self._shared, self._number, self._target, self._zygoteDied)
+    # -- what operators ask for
+
+    def _serving(self) -> Succession:
+        if self._succession is None or self._succession.current is None:
+            raise PoolError(f"pool {self.name!r} is not serving")
+        return self._succession
 
     def drain(self) -> None:
         """
         Let the workers finish what they have, accept nothing more, and end; the
         service stays up, with no workers.
         """
-        if self._current is not None:
-            self._current.retire(
-                Shared.graceOfReload, False, self.settings.gracefulTimeout
-            )
-
-    # -- reload
+        current = self._serving().current
+        assert current is not None
+        current.retire(Shared.graceOfReload, False, self.settings.gracefulTimeout)
 
     def _socketsChanged(self, listener: IListener) -> Deferred[None]:
         """
         Serve on the new sockets, and what waits in the queues of the old ones.
         """
-        if self._current is None or self._stopping:
+        if self._succession is None or self._succession.current is None:
             return succeed(None)
         return self.reload(drain=True)
 
@@ -226,116 +202,16 @@ class PoolService(Service):
         """
         Replace the workers by a new generation with freshly imported code.
 
-        A reload asked for while another one runs starts after it: what is on disk
-        may have changed since that one read it.
+        A reload asked for while a generation is still coming starts after it: what is
+        on disk may have changed since that one read it.
 
         @param drain: the old generation takes first what waits for it in the kernel's
             queues: nobody else will where a socket is given up.
         @return: fires when the old generation is gone; fails with L{ReloadError}
             when the new one does not come up, and then the old one serves on.
+        @raise PoolError: the pool is not serving.
         """
-        if self._reloading is not None:
-            waiting: Deferred[None] = Deferred()
-            self._reloading.addBoth(
-                lambda _: self.reload(drain).chainDeferred(waiting)  # type: ignore[func-returns-value]
-            )
-            return waiting
-        if self._current is None or self._stopping:
-            raise PoolError(f"pool {self.name!r} is not serving")
-        self._reloading = Deferred()
-        return self._reload(drain)
-
-    @inlineCallbacks
-    def _reload(self, drain: bool) -> Any:
-        old = self._current
-        assert old is not None and self._shared is not None
-        self.lastReload = "running"
-        new = self._newGeneration()
-        self._others.append(new)
-        try:
-            yield new.start()
-            self._others.remove(new)
-            if self._stopping:
-                yield new.retire(0.0, False, 1.0)
-                return
-            self._current = new
-            self._others.append(old)
-            yield old.retire(
-                self._shared.graceOfReload, drain, self.settings.gracefulTimeout
-            )
-            self._others.remove(old)
-            self.lastReload = "done"
-            _log.info(
-                "{pool}: generation {number} serves", pool=self.name, number=new.number
-            )
-        except BootError as error:
-            self._others.remove(new)
-            self.lastReload = f"failed: {error}"
-            _log.error(
-                "{pool}: reload failed, generation {number} serves on: "
-                "{reason}\n{details}",
-                pool=self.name,
-                number=old.number,
-                reason=str(error),
-                details=error.details,
-            )
-            raise ReloadError(f"reload failed: {error}", error.details) from error
-        finally:
-            finished, self._reloading = self._reloading, None
-            assert finished is not None
-            finished.callback(None)
-
-    def _zygoteDied(self, old: Generation, how: str) -> None:
-        """
-        Its workers serve on; make a new generation, then let them go.
-        """
-        if old is not self._current or self._stopping:
-            old.orphaned()
-            return
-        assert self._shared is not None
-        self._shared.crashes += 1
-        _log.warn(
-            "{pool}: the zygote ended with {how}; what it left ({workers}) goes on "
-            "while another is started",
-            pool=self.name,
-            how=how,
-            workers=old.roster.readyCount(),
-        )
-        self._replaceOrphans(old)
-
-    @inlineCallbacks
-    def _replaceOrphans(self, old: Generation) -> Any:
-        if self._reloading is not None:
-            yield self._reloading
-        assert self._shared is not None
-        new = self._newGeneration()
-        self._others.append(new)
-        try:
-            yield new.start()
-        except BootError as error:
-            self._others.remove(new)
-            delay = max(0.1, old.roster.backoff.failed())
-            _log.error(
-                "{pool}: {reason}; next try in {delay:.1f} s\n{details}",
-                pool=self.name,
-                reason=str(error),
-                delay=delay,
-                details=error.details,
-            )
-            if not self._stopping:
-                self._shared.reactor.callLater(delay, self._replaceOrphans, old)
-            return
-        self._others.remove(new)
-        self._others.append(old)
-        self._current = new
-        if self._stopping:
-            new.retire(0.0, False, 1.0)
-        old.orphaned()
-        yield old.whenGone()
-        if old in self._others:
-            self._others.remove(old)
-
-    # -- everything else
+        return Deferred.fromCoroutine(self._serving().reload(drain))
 
     def scale(self, count: int) -> Deferred[None]:
         """
@@ -345,8 +221,8 @@ class PoolService(Service):
         @return: fires when that many are ready.
         @raise ScaleError: the worker model or the scoreboard does not allow it.
         """
-        if self._current is None or self._shared is None:
-            raise PoolError(f"pool {self.name!r} is not serving")
+        succession = self._serving()
+        assert self._shared is not None and succession.current is not None
         if self.settings.workermodel != "prefork":
             raise ScaleError(
                 f"pool {self.name!r} has workermodel = {self.settings.workermodel}, "
@@ -355,42 +231,38 @@ class PoolService(Service):
         most = len(self._shared.scoreboard.slots) // 2
         if not 1 <= count <= most:
             raise ScaleError(f"got {count} workers, expected 1 to {most}")
-        self._target = count
-        return self._current.roster.scaleTo(count)
+        succession.target = count
+        return succession.current.roster.scaleTo(count)
 
     @property
     def size(self) -> int:
         """
         How many workers there shall be.
         """
-        return self._target
+        return self._succession.target if self._succession is not None else 0
 
     @property
-    def generation(self) -> Generation | None:
+    def succession(self) -> Succession | None:
         """
-        The generation that serves.
+        The generations, L{None} while the service is down.
         """
-        return self._current
-
-    @property
-    def generations(self) -> list[Generation]:
-        """
-        All that have processes, the serving one first.
-        """
-        return [g for g in (self._current, *self._others) if g is not None]
+        return self._succession
 
     def logReopened(self, fd: int) -> None:
         """
         Make C{fd} descriptor 2 of every process of the pool.
         """
-        for generation in self.generations:
-            generation.reopenLog(fd)
+        if self._succession is not None:
+            for generation in self._succession.generations:
+                generation.reopenLog(fd)
 
     def ping(self) -> Deferred[None]:
         """
         @return: fires when the serving zygote has answered.
         """
-        return self._current.ping() if self._current is not None else succeed(None)
+        current = self._serving().current
+        assert current is not None
+        return current.ping()
 
     def describe(self) -> dict[str, Any]:
         """

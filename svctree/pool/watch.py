@@ -73,7 +73,8 @@ class Watch:
         timeout = self._shared.settings.timeout
         if timeout:
             limit = time.monotonic_ns() - int(timeout * 1e9)
-            for generation in self._pool.generations:
+            succession = self._pool.succession
+            for generation in succession.generations if succession else ():
                 for record in list(generation.roster.workers.values()):
                     self._checkRequests(generation.roster, record, limit)
         if self._least < self._most:
@@ -121,8 +122,9 @@ class Watch:
         )
 
     def _followLoad(self) -> None:
-        generation = self._pool.generation
-        if generation is None or not generation.isReady:
+        succession = self._pool.succession
+        generation = succession.current if succession else None
+        if generation is None:
             return
         slots = self._shared.scoreboard.slots
         records = [r for r in generation.roster.workers.values() if r.ready]
