@@ -104,11 +104,13 @@ class CGIReply:
 
     @cvar prefix: see L{responseHead}.
     @ivar keepAlive: never.
+    @cvar transparent: the body goes out as it is.
     """
 
     __slots__ = ("_bare", "_head", "_mute", "keepAlive")
 
     prefix = b"Status: "
+    transparent = True
 
     def __init__(self) -> None:
         self.keepAlive = False

@@ -180,6 +180,8 @@ class OneRequest(CGIReply):
         if not head.bodyLength:
             self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
             self._chunks = []
+            # Nothing more is to come: the connection may close without lingering.
+            self.idle = self._have == head.size
             return Request(environ, line=line)
         self._state = TRANSITIONS[HEAD][WITH_BODY]
         self._have -= head.size
@@ -192,6 +194,7 @@ class OneRequest(CGIReply):
                 return None
             if self._left < 0:
                 # The stream's end is the body's.
+                self.idle = True
                 self._state = TRANSITIONS[TRANSITIONS[BODY][LAST]][TOLD]
                 return END
             self._state = TRANSITIONS[BODY][END_OF_STREAM]
@@ -210,7 +213,10 @@ class OneRequest(CGIReply):
         if len(data) < self._left:
             self._left -= len(data)
             return data
-        data = data[: self._left] if len(data) > self._left else data
+        if len(data) > self._left:
+            data = data[: self._left]
+        else:
+            self.idle = True
         self._left = 0
         self._state = TRANSITIONS[BODY][LAST]
         return data

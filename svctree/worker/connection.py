@@ -135,8 +135,10 @@ class Connection:
                 self._phase = IDLE
                 return
             self._advance(self._answered, outcome)
-        elif data:
+        elif event is not None:
             self._advance(self._take, event)
+        elif data:
+            self._settle()
         else:
             self.close()
 
@@ -178,7 +180,8 @@ class Connection:
             return codec.nextEvent()
         assert event is ABORT
         self._dropBody()
-        return codec.nextEvent() if codec.keepAlive else None
+        # FastCGI confirms it, and then closes if the connection is not to be kept.
+        return codec.nextEvent()
 
     def _expectBody(self, request: Request) -> Event:
         self._body = Body(self._loop.config.bufferRequest)

@@ -140,8 +140,7 @@ class Loop:
         Begin with a connection that was accepted.
         """
         sock.setblocking(False)
-        template = origin.template(sock, address)
-        codec = self._codecs(template, origin.trust(template))
+        codec = origin.codec(self._codecs, sock, address)
         connection = Connection(self, sock, codec)
         self.connections.add(connection)
         connection.start()

@@ -7,12 +7,15 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from svctree.wire.contract import REQUEST_VARIABLES
+from svctree.wire.contract import REQUEST_VARIABLES, ICodec, ICodecFactory
 from svctree.worker.config import WorkerConfig
 from svctree.worker.trust import Trust
 from svctree.wsgi import NO_INPUT, FileWrapper
+
+if TYPE_CHECKING:
+    from svctree.wire.proxy import ProxyHeader
 
 __all__ = ["Origin"]
 
@@ -31,6 +34,7 @@ class Origin:
     ) -> None:
         self.socket = sock
         self._trust = trust
+        self._proxied = config.proxyProtocol
         self._isInternet = sock.family in (socket.AF_INET, socket.AF_INET6)
         self._base: Template = {
             "wsgi.version": (1, 0),
@@ -69,6 +73,51 @@ class Origin:
             if self._wildcard:
                 template["SERVER_NAME"] = _urlHost(sock.getsockname()[0])
         return template
+
+    def codec(self, make: ICodecFactory, sock: socket.socket, address: Any) -> ICodec:
+        """
+        @param make: the protocol.
+        @return: the codec of a connection accepted from here. One from a trusted
+            peer begins with a PROXY header, where that is expected.
+        """
+        template = self.template(sock, address)
+        trust = self.trust(template)
+        if trust is None or not self._proxied:
+            return make(template, trust)
+
+        def made(header: ProxyHeader) -> ICodec:
+            if header.secure:
+                template["wsgi.url_scheme"] = "https"
+                template["HTTPS"] = "on"
+            if header.source is None or header.destination is None:
+                # The proxy speaks for itself, or does not know.
+                return make(template, trust)
+            return make(template, self._tell(template, header))
+
+        from svctree.wire.proxied import ProxiedCodec
+
+        return cast(ICodec, ProxiedCodec(made))  # its attributes are properties
+
+    def _tell(
+        self, template: Template, header: ProxyHeader
+    ) -> Callable[[str], bool] | None:
+        """
+        Put the client in the place of the proxy.
+
+        @return: as L{trust}, for the client: it is the one whose requests arrive.
+        """
+        assert header.source is not None and header.destination is not None
+        if header.family == "UNIX":
+            template["REMOTE_ADDR"] = ""
+            template.pop("REMOTE_PORT", None)
+            return None
+        host, port = header.source
+        template["REMOTE_ADDR"] = client = _plain(host)
+        template["REMOTE_PORT"] = str(port)
+        host, port = header.destination
+        template["SERVER_NAME"] = _urlHost(host)
+        template["SERVER_PORT"] = str(port)
+        return self._trust if self._trust is not None and self._trust(client) else None
 
     def trust(self, template: Template) -> Callable[[str], bool] | None:
         """

@@ -212,6 +212,7 @@ class FastCGICodec(FastCGIReply):
         request = self._request(data[24 : 24 + length])
         if request.done and empty:
             end += 8
+            self._open = False
         self._data = data[end:]
         self._have -= end
         self._need = 1
@@ -265,6 +266,7 @@ class FastCGICodec(FastCGIReply):
         self.idle = False
         self.keepAlive = bool(flags & _KEEP_CONNECTION) and not self._closing
         self._head = False
+        self._open = True
         self._received = 0
 
     def _onParams(self, content: bytes) -> Request | None:
@@ -314,6 +316,8 @@ class FastCGICodec(FastCGIReply):
 
     def _onStdin(self, content: bytes) -> bytes | Marker | None:
         state = self._state
+        if not content:
+            self._open = False
         if state != State.STDIN:
             self._state = advance(state, Event.STDIN if content else Event.STDIN_END)
             return None

@@ -44,6 +44,7 @@ class FastCGIReply:
     Renders the answer to the request in hand.
 
     @ivar keepAlive: the peer asked for it, and L{close} was not called.
+    @cvar transparent: never; the body is cut into records.
     @ivar idle: see L{svctree.wire.contract.ICodec}.
     """
 
@@ -54,11 +55,14 @@ class FastCGIReply:
         "_have",
         "_head",
         "_mute",
+        "_open",
         "_requestID",
         "_state",
         "idle",
         "keepAlive",
     )
+
+    transparent = False
 
     def __init__(self) -> None:
         self._state = State.IDLE
@@ -71,6 +75,9 @@ class FastCGIReply:
         self._bare = False
         self._mute = False
         self._closing = False
+        # STDIN of the request in hand has not ended. To close a connection while its
+        # peer still sends would reset it, and cost the peer the answer.
+        self._open = False
         self.keepAlive = True
         self.idle = True
 
@@ -81,7 +88,7 @@ class FastCGIReply:
     def _answered(self) -> None:
         self._state = advance(self._state, Event.ANSWERED)
         self._environ = {}
-        self.idle = not self._have
+        self.idle = not self._have and (self.keepAlive or not self._open)
 
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
         data = wholeAnswer(_PREFIX, status, fields, body, not self._head)
