@@ -49,5 +49,10 @@ class _AdoptedUnixPort(unix.Port):
         port.numberAccepts = 100
         port.startReading()
 
+    def _logConnectionLostMsg(self) -> None:
+        """
+        Whoever gave us the socket tells what becomes of it.
+        """
+
     def connectionLost(self, reason: Any) -> None:
         tcp.Port.connectionLost(self, reason)

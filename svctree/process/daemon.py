@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from svctree.interfaces import IServiceState
 from svctree.process.detach import Foreground, IStatus
 from svctree.process.errorlog import ErrorLog
 from svctree.process.identity import Identity, IdentityError
@@ -41,8 +42,8 @@ class DaemonService(Service):
     @ivar stopper: ends the process.
     @ivar status: whom the start is reported to.
     @ivar isReady: whether the tree serves.
-    @ivar releasesItself: whether stopping gives up the pidfile; a runner that knows
-        better when everything else is down sets it to false.
+    @ivar isDriven: a runner, which knows best, calls C{ready} when the tree serves
+        and C{release} when all of it is down.
     """
 
     _log = Logger()
@@ -81,7 +82,7 @@ class DaemonService(Service):
         self.identity = Identity.resolve(user, group)
         self.status: IStatus = Foreground()
         self.isReady = False
-        self.releasesItself = True
+        self.isDriven = False
         self.readySince = 0.0
         self._chroot = chroot
         self._terminal = terminal
@@ -92,7 +93,7 @@ class DaemonService(Service):
         self._triggers: list[object] = []
         self._ending = False
         self._startedAs = os.geteuid()
-        self._remarked = False
+        self._isPrivileged = self._isOrdinary = False
         self.operations = Operations(
             self, self.errorLog, NoNotify() if notify is None else notify, self._summary
         )
@@ -116,6 +117,7 @@ class DaemonService(Service):
         """
         super().privilegedStartService()
         self._startedAs = os.geteuid()
+        self._isPrivileged = True
         self.pidFile.acquire()
         try:
             self.errorLog.open(self.identity)
@@ -132,7 +134,7 @@ class DaemonService(Service):
         @raise IdentityError: it did not work; the process must end.
         @raise SurroundingsError: the root directory cannot be entered.
         """
-        if not self.pidFile.held and isinstance(self.pidFile, PidFile):
+        if not self._isPrivileged:
             self.privilegedStartService()
         super().startService()
         self.becomeOrdinary()
@@ -150,6 +152,8 @@ class DaemonService(Service):
                 # The lock is given up when everything else is down.
                 add("after", "shutdown", self.release),
             ]
+        if not self.isDriven:
+            self.reactor.callWhenRunning(self._awaitReady)
 
     def becomeOrdinary(self) -> None:
         """
@@ -158,6 +162,9 @@ class DaemonService(Service):
         Under C{twistd} the identity may have changed already, because of its
         C{--uid} or of C{Application(uid, gid)}; then both have to mean the same.
         """
+        if self._isOrdinary:
+            return
+        self._isOrdinary = True
         now = os.geteuid()
         if self._startedAs == 0 != now and not self.identity.isCurrent():
             raise IdentityError(
@@ -165,9 +172,7 @@ class DaemonService(Service):
                 f"uid {now} already (twistd --uid, or Application(uid=...)); let "
                 "them agree, or leave one out"
             )
-        remarks = [] if self._remarked else self.identity.remarks()
-        self._remarked = True
-        for level, remark in remarks:
+        for level, remark in self.identity.remarks():
             emit = self._log.warn if level == "warning" else self._log.info
             emit("{remark}", remark=remark)
         chroot, self._chroot = self._chroot, None
@@ -205,7 +210,7 @@ class DaemonService(Service):
             self._signals.stopService()
         if not self._ending:
             self._forgetTriggers()
-            if self.releasesItself:
+            if not self.isDriven:
                 self.release()
 
     def release(self) -> None:
@@ -219,8 +224,9 @@ class DaemonService(Service):
                 who=str(self.identity),
             )
         self.errorLog.close()
+        self._isPrivileged = self._isOrdinary = False
 
-    def describe(self) -> Mapping[str, object]:
+    def describe(self) -> dict[str, Any]:
         return {
             "pid": os.getpid(),
             "pidfile": self.pidFile.path or None,
@@ -239,6 +245,25 @@ class DaemonService(Service):
             # The terminal went away, and with it whoever looked at this.
             actions[signal.SIGHUP] = self.stopper.graceful
         return actions
+
+    def _awaitReady(self) -> None:
+        """
+        Find out by ourselves when the tree is up.
+        """
+        root = rootOf(self)
+        # Asked to start while it does so, one of ours returns what is pending; any
+        # other cannot tell, and counts as up when the reactor runs.
+        ours = root is not self and IServiceState.providedBy(root)
+        pending = root.startService() if ours else None  # type: ignore[attr-defined]
+        if isinstance(pending, Deferred):
+            # The failure of a start is the root's to report.
+            pending.addCallbacks(self._becomeReady, lambda failure: None)
+        else:
+            self._becomeReady(None)
+
+    def _becomeReady(self, _: object) -> None:
+        if self.running and not self.isReady:
+            self.ready()
 
     def _processEnds(self) -> None:
         self._ending = True

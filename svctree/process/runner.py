@@ -99,9 +99,8 @@ class Runner:
         @raise SystemExit: in the parent of a detached process.
         """
         daemon = self._daemon
-        daemon.releasesItself = False
+        daemon.isDriven = True
         daemon.status = detachProcess() if self._detach else Foreground()
-        startLogging(self._loglevel)
         self._start()
         self.reactor.run()
         daemon.release()
@@ -117,7 +116,10 @@ class Runner:
         try:
             changeDirectory(self._basedir)
             setUmask(self._umask)
-            self._root.privilegedStartService()
+            try:
+                self._root.privilegedStartService()
+            finally:
+                self._beginLogging()
             self._sockets = _socketFiles(self._root)
             self._daemon.becomeOrdinary()
             started = self._root.startService()
@@ -129,6 +131,14 @@ class Runner:
             started.addCallbacks(self._ready, self._failed)
         else:
             self._ready(None)
+
+    def _beginLogging(self) -> None:
+        """
+        What was logged up to now was kept, and is written now; in the background
+        only when there is an error log: the terminal gets one line.
+        """
+        if not self._detach or self._daemon.errorLog.attached:
+            startLogging(self._loglevel)
 
     def _ready(self, _: object) -> None:
         if self._stopped or self._failure is not None:
