@@ -25,6 +25,7 @@ import time
 from svctree.pool import messages
 from svctree.pool.messages import Message
 from svctree.pool.scoreboard import Scoreboard
+from svctree.wire.registry import codecs
 from svctree.worker.application import ApplicationError, loadApplication
 from svctree.worker.channel import Channel
 from svctree.worker.process import Worker, setTitle
@@ -86,6 +87,8 @@ class Zygote:
         # What the import makes lives as long as the process; collecting it many
         # times on the way would only cost.
         gc.disable()
+        # Its module is imported on demand: here once, not in every worker.
+        codecs(self._boot.settings["protocol"])
         if self._boot.settings.get("preload", True):
             with _dyingWithMaster():
                 self._application = loadApplication(self._boot.settings["application"])
