@@ -66,7 +66,7 @@ def load(
     wrk = shutil.which("wrk")
     if wrk is None:
         return _pythonLoad(port, seconds, browser)
-    command = [wrk, "-t1", "-c32", f"-d{seconds}"]
+    command = [wrk, "-t1", "-c32", f"-d{max(1, round(seconds))}s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         if browser:
             head = browserHead().replace("\r\n", "\\r\\n").replace('"', '\\"')

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from svctree.wire.contract import (
     ABORT,
@@ -35,7 +35,7 @@ from svctree.wsgi.gateway import CUT, DONE, RESET
 if TYPE_CHECKING:
     from svctree.worker.loop import Loop
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "IMeter"]
 
 FRESH, IDLE, HEAD, BODY, WRITING, LINGERING, CLOSED = range(7)
 """
@@ -54,6 +54,16 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 Event = Request | bytes | Marker | Reply | None
 
 
+class IMeter(Protocol):
+    """
+    Counts for the scoreboard.
+    """
+
+    bytesIn: int
+    bytesOut: int
+    errors: int
+
+
 class Connection:
     """
     See the module. Also the gateway's sink.
@@ -67,6 +77,7 @@ class Connection:
         "_line",
         "_loop",
         "_mask",
+        "_meter",
         "_output",
         "_phase",
         "_receive",
@@ -85,6 +96,7 @@ class Connection:
         self.deadline = NEVER
         self.bucket = 0
         self._loop = loop
+        self._meter: IMeter = loop
         self._socket = sock
         self._receive = sock.recv
         self._send = sock.send
@@ -116,7 +128,7 @@ class Connection:
         loop = self._loop
         try:
             data = self._receive(_RECEIVE if self._body is None else _RECEIVE_BODY)
-            loop.bytesIn += len(data)
+            self._meter.bytesIn += len(data)
             event = self._feed(data)
         except BlockingIOError:
             return
@@ -130,7 +142,13 @@ class Connection:
             # The usual request: whole in one piece, and so is its answer.
             outcome = loop.serve(self, event.environ, event.line)  # type: ignore[union-attr]
             codec = self.codec
-            if not outcome and self._output is None and codec.keepAlive and codec.idle:
+            if (
+                not outcome
+                and self._output is None
+                and codec.keepAlive
+                and codec.idle
+                and self._mask
+            ):
                 self.deadline = monotonic() + loop.keepalive
                 self._phase = IDLE
                 return
@@ -227,9 +245,15 @@ class Connection:
         if not codec.keepAlive:
             self._finish(not codec.idle)
             return None
+        if self._loop.retiring:
+            # This answer was rendered before; the next can say that it is the last.
+            codec.close()
         return codec.nextEvent()
 
     def _next(self) -> None:
+        if not self._loop.mayServe(self._next):
+            self._await(EPOLLIN, _postponed)
+            return
         self._await(EPOLLIN, self.readable)
         self._phase = IDLE
         self._advance(self._following)
@@ -254,6 +278,12 @@ class Connection:
         elif self._phase != FRESH:
             self._phase = IDLE
             loop.wheel.arm(self, now + loop.keepalive)
+        if not self._mask:
+            # Another thread reads for the loop by now; let it have this one again.
+            self._meter = loop
+            self._await(EPOLLIN, self.readable)
+        if loop.retiring:
+            self.retire(now, loop.grace)
 
     # Writing
 
@@ -268,7 +298,7 @@ class Connection:
                 sent = 0
             except OSError as error:
                 raise ClientGone(str(error)) from None
-            self._loop.bytesOut += sent
+            self._meter.bytesOut += sent
             if sent == len(data):
                 return
             self._output = Output(self._socket, self._loop.config.bufferResponse)
@@ -291,7 +321,7 @@ class Connection:
     def _flush(self) -> None:
         output = self._output
         assert output is not None
-        self._loop.bytesOut += output.flush()
+        self._meter.bytesOut += output.flush()
         if not output:
             self._output = None
 
@@ -304,13 +334,13 @@ class Connection:
 
     def _writable(self) -> None:
         try:
-            before = self._loop.bytesOut
+            before = self._meter.bytesOut
             self._flush()
         except OSError:
             self.close()
             return
         if self._output is not None:
-            if self._loop.bytesOut != before:
+            if self._meter.bytesOut != before:
                 self.deadline = monotonic() + self._loop.config.writeTimeout
             return
         then, self._then = self._then, None
@@ -328,7 +358,7 @@ class Connection:
         if not isinstance(error, RequestError):
             self.close()
             return
-        self._loop.errors += 1
+        self._meter.errors += 1
         try:
             self.write(self.codec.error(error.status))
         except ClientGone:
@@ -388,7 +418,7 @@ class Connection:
             self._output = None
         self._then = None
         if self._mask:
-            self._loop.epoll.unregister(self.fd)
+            self._loop.interest(self.fd, self._mask, 0)
             self._mask = 0
         self._loop.goodbye(self)
         self._socket.close()
@@ -402,6 +432,9 @@ class Connection:
         """
         Let the next answer be the last; without one, end when C{grace} is over.
         """
+        if not self._mask or self._phase >= WRITING:
+            # An answer is on its way that promised more. L{_settle} comes back here.
+            return
         self.codec.close()
         if self._phase == FRESH:
             self._loop.wheel.arm(self, now + max(grace, _FRESH_GRACE))
@@ -412,7 +445,10 @@ class Connection:
         """
         The deadline of the phase has passed.
         """
-        if self._phase == HEAD:
+        if self._phase < WRITING and self._hasInput():
+            # It is not the client that is late: the application kept this loop.
+            self._loop.wheel.arm(self, now)
+        elif self._phase == HEAD:
             self._refuse(RequestError(408, "a head took longer than header-timeout"))
         elif self._phase == BODY:
             self._refuse(RequestError(408, "a body took longer than body-timeout"))
@@ -421,17 +457,35 @@ class Connection:
         else:
             self.close()
 
+    def _hasInput(self) -> bool:
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     # Ownership
 
     def _await(self, mask: int, handler: Callable[[], None]) -> None:
-        loop = self._loop
-        loop.handlers[self.fd] = handler
+        self._loop.handlers[self.fd] = handler
         if mask != self._mask:
-            if self._mask:
-                loop.epoll.modify(self.fd, mask)
-            else:
-                loop.epoll.register(self.fd, mask)
-            self._mask = mask
+            before, self._mask = self._mask, mask
+            self._loop.interest(self.fd, before, mask)
+
+    def detach(self, meter: IMeter) -> None:
+        """
+        Leave the loop, while the application runs, to a thread that no longer reads
+        for it: no events and no deadline until L{_settle}.
+
+        @param meter: where that thread counts.
+        """
+        self._loop.interest(self.fd, self._mask, 0)
+        self._mask = 0
+        self._meter = meter
+        self.deadline = NEVER
+
+
+def _postponed() -> None:
+    pass
 
 
 assert DONE == 0

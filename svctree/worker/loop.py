@@ -62,6 +62,8 @@ class Loop:
         told to retire.
     @ivar now: the monotonic clock at the beginning of this turn, in seconds.
     @ivar keepalive: seconds that a connection may be idle.
+    @ivar retiring: L{retire} was called.
+    @ivar grace: what it was called with.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class Loop:
         origins = [Origin(sock, config, trust) for sock in sockets]
         self._acceptor = Acceptor(self, origins, config.shared)
         self._nextTick = 0.0
-        self._retiring = False
+        self.retiring = False
+        self.grace = 0.0
         self._abandoned = False
         self._total = 0
         self._most = _jittered(config.maxRequests, config.maxRequestsJitter)
@@ -120,10 +123,11 @@ class Loop:
             which is answered with C{Connection: close}.
         @param drain: first take the connections that wait in the kernel's queues.
         """
-        if drain and not self._retiring:
+        if drain and not self.retiring:
             self._acceptor.drain()
         self._acceptor.stop()
-        self._retiring = True
+        self.retiring = True
+        self.grace = grace
         for connection in list(self.connections):
             connection.retire(self.now, grace)
 
@@ -144,7 +148,7 @@ class Loop:
         connection = Connection(self, sock, codec)
         self.connections.add(connection)
         connection.start()
-        if self._retiring:
+        if self.retiring:
             connection.retire(self.now, 0.0)
 
     def goodbye(self, connection: Connection) -> None:
@@ -154,8 +158,35 @@ class Loop:
         self.handlers.pop(connection.fd, None)
         self.wheel.disarm(connection)
         self.connections.discard(connection)
-        if self._acceptor.paused:
+        if self._acceptor.paused and self._mayAccept():
             self._acceptor.resume()
+
+    def _mayAccept(self) -> bool:
+        """
+        @return: whether this thread may touch the listening sockets.
+        """
+        return True
+
+    def interest(self, fd: int, before: int, mask: int) -> None:
+        """
+        Change what a connection waits for.
+
+        @param before: the mask so far, 0 for none.
+        @param mask: C{EPOLLIN}, C{EPOLLOUT} or 0.
+        """
+        if not mask:
+            self.epoll.unregister(fd)
+        elif before:
+            self.epoll.modify(fd, mask)
+        else:
+            self.epoll.register(fd, mask)
+
+    def mayServe(self, otherwise: Callable[[], None]) -> bool:
+        """
+        @param otherwise: is called when a request may be run again.
+        @return: whether L{serve} may be called now, outside of the turn's events.
+        """
+        return True
 
     def serve(
         self, connection: Connection, environ: dict[str, object], line: bytes
@@ -181,7 +212,7 @@ class Loop:
         self._tick()
 
     def _over(self) -> bool:
-        return self._abandoned or (self._retiring and not self.connections)
+        return self._abandoned or (self.retiring and not self.connections)
 
     def _timeout(self) -> float:
         """
@@ -225,7 +256,7 @@ class Loop:
             self._wantRetirement("max-age")
 
     def _wantRetirement(self, reason: str) -> None:
-        if not self._askedToRetire and not self._retiring:
+        if not self._askedToRetire and not self.retiring:
             self._askedToRetire = True
             self.onRetireWanted(reason)
 

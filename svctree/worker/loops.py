@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from svctree.pool.scoreboard import Slot
 from svctree.worker.config import WorkerConfig
 from svctree.worker.single import SingleLoop
+from svctree.worker.threads import ThreadedLoop
 
 __all__ = ["ILoop", "makeLoop"]
 
@@ -70,4 +71,5 @@ def makeLoop(
     @param sockets: listening, non-blocking, perhaps shared with other processes.
     @param slot: this worker's part of the scoreboard.
     """
-    return SingleLoop(application, config, sockets, slot)
+    kind = ThreadedLoop if config.maxThreads > 1 else SingleLoop
+    return kind(application, config, sockets, slot)

@@ -35,7 +35,7 @@ class SingleLoop(Loop):
         while not self._over():
             events = poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
-            if not self._retiring:
+            if not self.retiring:
                 words[STATE] = State.BUSY
             words[BEAT] = int(now * 1e9)
             if now >= self._nextTick:
@@ -45,7 +45,7 @@ class SingleLoop(Loop):
             if now >= wheel.due:
                 wheel.sweep(now)
             self._account()
-            if not self._retiring:
+            if not self.retiring:
                 words[STATE] = State.IDLE
         self._end()
 
