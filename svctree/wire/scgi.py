@@ -85,6 +85,27 @@ def _repeated(parts: list[str]) -> dict[str, str]:
     return joinRepeated(pairs)
 
 
+def _believeClient(variables: dict[str, str]) -> None:
+    """
+    Set CONTENT_LENGTH right where nginx announces less than it sends.
+
+    With C{scgi_request_buffering off} it gives what it has of the body so far (its
+    issue 1118, repaired in 2026): the application would take a part for the whole.
+    The client's own field, which nginx has checked, tells how much is to come. A
+    subrequest, which has the fields but not the body, is always a GET.
+    """
+    said, announced = variables["HTTP_CONTENT_LENGTH"], variables["CONTENT_LENGTH"]
+    if (
+        said != announced
+        and said.isdecimal()
+        and announced.isdecimal()
+        and len(said) < 19 > len(announced)
+        and int(said) > int(announced)
+        and variables.get("REQUEST_METHOD") not in ("GET", "HEAD")
+    ):
+        variables["CONTENT_LENGTH"] = said
+
+
 class SCGICodec(OneRequest):
     """
     One connection from an SCGI front end.
@@ -113,6 +134,8 @@ class SCGICodec(OneRequest):
         if not variables["CONTENT_LENGTH"]:
             # Lenient: the specification wants "0".
             variables["CONTENT_LENGTH"] = "0"
+        if "HTTP_CONTENT_LENGTH" in variables:
+            _believeClient(variables)
         return Head(variables, end + 1, declaredLength(variables, self._limits))
 
 

@@ -47,8 +47,6 @@ class TestSCGIUnbuffered(Nginx):
     protocol = "scgi"
     more = "scgi_request_buffering off; scgi_buffering off;"
     streams = True
-    # nginx announces less than it sends (its issue 1118), so the body would be cut.
-    chunkedStatus = 200
 
 
 class TestFastCGI(Nginx):

@@ -436,6 +436,23 @@ def test_18_shortAndLongBodies() -> None:
     assert codec.feed(b"") is None
 
 
+def test_18_lengthOfTheClient() -> None:
+    """
+    18. What nginx announces without buffering is less than what it sends; the
+    client's own Content-Length tells the truth, but for a subrequest, which has the
+    field and not the body.
+    """
+    variables = {"SCGI": "1", "REQUEST_METHOD": "POST", "HTTP_CONTENT_LENGTH": "5"}
+    events = assertAnySplit(scgi.make, scgi.head(variables, "2") + b"abcde")
+    assert events[1] == ("body", b"abcde")
+    variables["REQUEST_METHOD"] = "GET"
+    assert converse(scgi.make(), [scgi.head(variables, "0")])[0][2:] == (0, True)
+    for odd in ("+5", "1", "x" * 30):
+        variables = {**variables, "REQUEST_METHOD": "PUT", "HTTP_CONTENT_LENGTH": odd}
+        events = converse(scgi.make(), [scgi.head(variables, "2") + b"abcde"])
+        assert events[1] == ("body", b"ab")
+
+
 def test_19_oneRequest() -> None:
     """
     19. A connection serves one request.
