@@ -4,7 +4,8 @@ answers on standard output, one JSON object a line.
 
 Usage: python -m tests.support.master '{"application": ..., ...}'; the keywords are
 L{svctree.PoolService}'s, and C{listen}. Commands: C{reload}, C{scale N},
-C{describe}, C{ping}, C{stop}.
+C{describe}, C{rebind ADDRESS...} (which answers where it listens then), C{ping},
+C{stop}.
 """
 
 from __future__ import annotations
@@ -127,12 +128,17 @@ def main() -> None:
         details = getattr(failure.value, "details", "")
         say(answer=number, error=failure.getErrorMessage(), details=details)
 
+    def rebind(*addresses: str) -> Any:
+        d = listener.rebind(addresses)
+        return d.addCallback(lambda _: listener.describe()["listening"])
+
     class Commands(LineOnlyReceiver):
         delimiter = b"\n"
 
         def lineReceived(self, line: bytes) -> None:
             number, name, *arguments = line.decode().split()
-            d = maybeDeferred(self.commands[name], *map(int, arguments))
+            given = [int(a) if a.isdigit() else a for a in arguments]
+            d = maybeDeferred(self.commands[name], *given)
             d.addCallback(lambda result: say(answer=int(number), ok=result))
             d.addErrback(lambda failure: failed(int(number), failure))
 
@@ -140,6 +146,7 @@ def main() -> None:
             "reload": pool.reload,
             "scale": pool.scale,
             "describe": pool.describe,
+            "rebind": rebind,
             "ping": pool.ping,
             "stop": lambda: reactor.callLater(0, reactor.stop) and None,
         }
