@@ -18,6 +18,7 @@ from svctree.process import (
 )
 from svctree.service import MultiService
 from svctree.settings import PoolSettings, Settings, optionsOf
+from svctree.tree.root import RootService
 
 __all__ = ["addSignals", "makePool", "makeTree"]
 
@@ -27,12 +28,12 @@ LISTENER, POOL = "http", "web"
 _SCHEMES = {"http": "http"}
 
 
-def makeTree(settings: Settings) -> MultiService:
+def makeTree(settings: Settings) -> RootService:
     """
     @return: a tree with the listener and the pool that the settings ask for; not
         started, without parent.
     """
-    tree = MultiService()
+    tree = RootService()
     listener = ListenerService(
         *settings.listen,
         name=LISTENER,

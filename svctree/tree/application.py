@@ -10,8 +10,8 @@ from twisted.application import service as _twisted
 from twisted.application.service import IService
 from twisted.python.components import Componentized
 
-from svctree.tree.container import MultiService
 from svctree.tree.persist import Persistent
+from svctree.tree.root import RootService
 
 __all__ = ["Application", "Process"]
 
@@ -56,7 +56,7 @@ def Application(
         and L{sob.IPersistable}.
     """
     made = Componentized()
-    for component in (MultiService(), Process(uid, gid), Persistent(made, name)):
+    for component in (RootService(), Process(uid, gid), Persistent(made, name)):
         made.addComponent(component, ignoreClass=True)
     # Programs name an application "", which no other service may be.
     IService(made).name = name
