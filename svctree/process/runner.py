@@ -102,6 +102,9 @@ class Runner:
         daemon.isDriven = True
         daemon.status = detachProcess() if self._detach else Foreground()
         self._start()
+        # After those of the services: they know that the process ends when the tree
+        # is stopped.
+        self.reactor.addSystemEventTrigger("before", "shutdown", self._stopTree)
         self.reactor.run()
         daemon.release()
         self._report()
@@ -112,7 +115,6 @@ class Runner:
         Steps 3 to 6. The reactor runs in any case: whatever a failure leaves behind
         may need it to stop.
         """
-        self.reactor.addSystemEventTrigger("before", "shutdown", self._stopTree)
         try:
             changeDirectory(self._basedir)
             setUmask(self._umask)
