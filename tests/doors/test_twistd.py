@@ -93,6 +93,28 @@ def test_tac(processes: Processes, tmp_path: Path) -> None:
     stops(running)
 
 
+def test_severalPools(processes: Processes, tmp_path: Path) -> None:
+    """
+    The example with two pools: each has its own listener, application and model, and
+    they stop together.
+    """
+    text = (EXAMPLES / "two_pools.tac").read_text()
+    text = text.replace(":8000", ":0").replace(":8001", ":0")
+    (tmp_path / "two_pools.tac").write_text(text)
+    shutil.copy(EXAMPLES / "hello.py", tmp_path)
+    running = twistd(processes, tmp_path, "-y", "two_pools.tac")
+    site = running.waitFor(r"site: 2 workers serve \S+ at http://127\.0\.0\.1:(\d+)/")
+    admin = running.waitFor(r"admin: 1 worker serves \S+ at http://127\.0\.0\.1:(\d+)/")
+    for port, path, words in (
+        (int(site[1]), "/Ada", b"Hello, Ada!"),
+        (int(admin[1]), "/", b"svctree works"),
+    ):
+        client = Client(port)
+        assert words in client.get(path).body
+        client.close()
+    stops(running)
+
+
 @pytest.mark.skipif(bool(whyNotNobody()), reason=whyNotNobody())
 def test_tacDropsPrivileges(processes: Processes, tmp_path: Path) -> None:
     """
