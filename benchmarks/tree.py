@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
-    # Run as a file: the package is beside it.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    # Run as a file: Python puts the file's directory in front, where the neighbours
+    # have the names of standard modules (http).
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from twisted.application import service as twisteds
 

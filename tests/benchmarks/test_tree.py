@@ -41,6 +41,14 @@ def test_bytesPerChild() -> None:
     assert tree.bytesPerChild(ours, 5_000) <= tree.BYTES
 
 
+def test_depth() -> None:
+    """
+    A chain of at least 995 containers starts and stops.
+    """
+    (_, ours) = tree.SIDES
+    assert tree.depthElsewhere(ours) >= tree.CHAIN
+
+
 def test_judge() -> None:
     """
     A missed bar is named with its figure.
