@@ -37,7 +37,7 @@ REMOVALS = 200
 
 LOOKUPS = 10_000
 
-DEPTHS = (100, 200, 300, 400, 500, 700, 995, 2000, 5000)
+DEPTHS = (100, 200, 300, 400, 500, 700, 995, 2000)
 
 BYTES = 450
 """The most that a child may cost its container."""
@@ -194,12 +194,12 @@ def bytesPerChild(side: Side, count: int) -> float:
         tracemalloc.stop()
 
 
-def depth(side: Side) -> int:
+def depth(side: Side, depths: Iterable[int]) -> int:
     """
     @return: the longest chain of containers tried that starts and stops.
     """
     deepest = 0
-    for tried in DEPTHS:
+    for tried in depths:
         top = innermost = side.module.MultiService()
         for _ in range(tried - 1):
             inner = side.module.MultiService()
@@ -217,13 +217,14 @@ def depth(side: Side) -> int:
     return deepest
 
 
-def depthElsewhere(side: Side) -> int:
+def depthElsewhere(side: Side, depths: Iterable[int]) -> int:
     """
     @return: what L{depth} finds, in a process of its own: whoever runs out of stack
         leaves errors that nobody handles, and writes about them.
     """
     done = subprocess.run(
-        [sys.executable, __file__, "--depth", side.name],
+        [sys.executable, __file__, "--depth", side.name, "--depths"]
+        + [str(tried) for tried in depths],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
@@ -292,20 +293,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--children", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
     parser.add_argument("--depth", choices=[side.name for side in SIDES])
     options = parser.parse_args(arguments)
     if options.depth:
         (side,) = (side for side in SIDES if side.name == options.depth)
-        print(depth(side))
+        print(depth(side, options.depths))
         return 0
     tables = []
     for count in options.children:
         tables.append(compare(count, options.rounds))
         show(tables[-1])
-    deepest = {side.name: depthElsewhere(side) for side in SIDES}
+    deepest = {side.name: depthElsewhere(side, options.depths) for side in SIDES}
     print(
         f"  deepest chain    {deepest['Twisted']:10,} {deepest['svctree']:10,}   "
-        f"(of {DEPTHS[-1]:,} tried)"
+        f"(of {options.depths[-1]:,} tried)"
     )
     missed = judge(tables, deepest["svctree"])
     for line in missed:
