@@ -279,20 +279,21 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         nested = self._children.nested
         while True:
             try:
-                if not (nested or loud):
-                    for service in walk.iterator:
-                        result = service.startService()
+                while (services := walk.more()) is not None:
+                    if not (nested or loud):
+                        for service in services:
+                            result = service.startService()
+                            if result is not None:
+                                self._childReturned(startup, walk, service, result)
+                    for service in services:
+                        if nested and isinstance(service, TreeContainer):
+                            result = yield from self._startNested(service)
+                        else:
+                            result = service.startService()
                         if result is not None:
                             self._childReturned(startup, walk, service, result)
-                for service in walk.iterator:
-                    if nested and isinstance(service, TreeContainer):
-                        result = yield from self._startNested(service)
-                    else:
-                        result = service.startService()
-                    if result is not None:
-                        self._childReturned(startup, walk, service, result)
-                    elif loud:
-                        self._tellUp(walk, service)
+                        elif loud:
+                            self._tellUp(walk, service)
                 break
             except BaseException as error:
                 if not (self.keepGoing and isinstance(error, Exception)):
