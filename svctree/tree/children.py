@@ -247,6 +247,16 @@ class Children(MutableSequence[Any]):
         else:
             self.sweep()
 
+    def replace(self, old: Any, new: Any) -> None:
+        """
+        Put C{new} in the place of C{old}, with the same serial number.
+        """
+        position = self.places.pop(id(old))
+        self.places[id(new)] = position
+        self.entries[position] = new
+        self.states[position] = Record.NEW
+        self.nested += isinstance(new, TreeContainer) - isinstance(old, TreeContainer)
+
     def find(self, service: object) -> int:
         """
         @return: the position of a child, -1 if it is none.
