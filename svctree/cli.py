@@ -7,6 +7,7 @@ line that begins with C{svctree:}, and details such as a traceback stand below i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -44,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        # Between two pictures of top this is how one leaves.
         status = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output (head, less) has seen enough.
@@ -173,11 +173,18 @@ def _tree(options: CommandOptions) -> int:
 
 def _top(options: CommandOptions) -> int:
     settings = _salvaged(options)
+    # Ctrl-C is how one leaves.
+    with contextlib.suppress(KeyboardInterrupt):
+        _watch(settings)
+    return DONE
+
+
+def _watch(settings: Settings) -> None:
     while True:
         status = asking.ask(settings, "top", lambda daemon: daemon.status())
         if not sys.stdout.isatty():
             say(renderStatus(status, _width()))
-            return DONE
+            return
         # Home, the text, and erase what is left of the last one: no flicker.
         lines = renderStatus(status, _width()).replace("\n", "\x1b[K\n")
         say(f"\x1b[H{lines}\x1b[K\n\x1b[J\nCtrl-C ends this\x1b[K")

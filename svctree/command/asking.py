@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from svctree.command.errors import NOT_RUNNING, CommandError
-from svctree.command.progress import Progress
 from svctree.command.target import client, holderOf, notRunning
 from svctree.control import ControlClient, NotRunning
+from svctree.process.progress import Progress
 from svctree.settings import Settings
 
 __all__ = ["ask", "reload", "reopenLogs", "scale"]

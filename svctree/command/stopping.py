@@ -9,10 +9,10 @@ import signal
 import time
 
 from svctree.command.errors import CommandError
-from svctree.command.progress import Progress
 from svctree.command.target import holderOf, socketPaths
 from svctree.process import Holder
 from svctree.process.leftovers import sweepLeftovers
+from svctree.process.progress import Progress
 from svctree.settings import Settings
 
 __all__ = ["stop"]

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TextIO
 
 from svctree.process.holder import Holder
 from svctree.process.leftovers import sweepLeftovers
+from svctree.process.progress import Progress
 
 __all__ = [
     "Foreground",
@@ -195,18 +196,21 @@ def awaitDaemon(reader: int, stream: TextIO | None = None) -> int:
     @return: the exit status for the waiting process.
     """
     stream = sys.stderr if stream is None else stream
+    progress = Progress(stream)
     pid, status = 0, None
     with os.fdopen(reader, encoding="utf-8") as pipe:
         try:
             for message in _messages(pipe):
                 pid = message.get("pid", pid)
-                status = _understand(message, stream, pid)
+                status = _understand(message, progress, stream, pid)
                 if status is not None:
                     return status
         except KeyboardInterrupt:
+            progress.clear()
             _giveUp(pid, pipe)
             _complain(stream, "interrupted; the daemon was told to stop")
             return 130
+    progress.clear()
     who = f" (pid {pid})" if pid else ""
     _complain(
         stream,
@@ -259,10 +263,16 @@ def _messages(pipe: TextIO) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _understand(message: dict[str, Any], stream: TextIO, pid: int) -> int | None:
+def _understand(
+    message: dict[str, Any], progress: Progress, stream: TextIO, pid: int
+) -> int | None:
     """
     @return: the exit status, once it is known.
     """
+    if "progress" in message:
+        progress.show(message["progress"])
+        return None
+    progress.clear()
     if "ready" in message:
         return 0
     if "failed" in message:
@@ -271,9 +281,6 @@ def _understand(message: dict[str, Any], stream: TextIO, pid: int) -> int | None
         _complain(stream, message["failed"], message["details"])
         sweepLeftovers(message["pidfile"], message["sockets"])
         return int(message["exitStatus"])
-    if "progress" in message and stream.isatty():
-        stream.write(f"{PROGRAM}: {message['progress']}\n")
-        stream.flush()
     return None
 
 

@@ -84,6 +84,7 @@ class Runner:
         self._failure: BaseException | None = None
         self._sockets: list[str] = []
         self._stopped = False
+        self._since = 0.0
 
     @property
     def reactor(self) -> Any:
@@ -115,6 +116,7 @@ class Runner:
         Steps 3 to 6. The reactor runs in any case: whatever a failure leaves behind
         may need it to stop.
         """
+        self._since = self.reactor.seconds()
         try:
             changeDirectory(self._basedir)
             setUmask(self._umask)
@@ -226,11 +228,11 @@ class Runner:
         waiting = [
             str(one.name)
             for one in eachService(self._root)
-            if getattr(one, "starting", False)
+            if getattr(one, "state", "") == "starting" and not hasattr(one, "services")
         ]
-        self._daemon.status.progress(
-            "waiting for " + (", ".join(waiting) or "the tree to start")
-        )
+        passed = self.reactor.seconds() - self._since
+        what = ", ".join(waiting) or "the tree"
+        self._daemon.status.progress(f"waiting for {what} to start ({passed:.0f} s)")
         self.reactor.callLater(_PROGRESS, self._showProgress)
 
 

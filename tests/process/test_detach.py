@@ -148,8 +148,10 @@ def test_progressOnATerminal() -> None:
     master, terminal = pty.openpty()
     with subprocess.Popen([sys.executable, "-c", code], stderr=terminal) as process:
         os.close(terminal)
-        assert os.read(master, 1000).strip() == b"svctree: waiting for web"
         assert process.wait(20) == 0
+        # Shown, and then removed from the line.
+        shown = b"\r\x1b[Ksvctree: waiting for web\r\x1b[K"
+        assert os.read(master, 1000) == shown
     os.close(master)
 
 

@@ -19,15 +19,16 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stderr if stream is None else stream
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
         self._shown = False
-        self._live = self._stream.isatty()
+        # There is no standard error at all where it was closed.
+        self._live = self._stream is not None and self._stream.isatty()
 
     def show(self, text: str) -> None:
         """
         Replace the line.
         """
-        if self._live:
+        if self._live and self._stream is not None:
             self._stream.write(f"{_ERASE}svctree: {text}")
             self._stream.flush()
             self._shown = True
@@ -36,7 +37,7 @@ class Progress:
         """
         Remove the line, so that something else can be printed.
         """
-        if self._shown:
+        if self._shown and self._stream is not None:
             self._stream.write(_ERASE)
             self._stream.flush()
             self._shown = False
@@ -46,5 +47,6 @@ class Progress:
         Print a line that stays, on a terminal or not.
         """
         self.clear()
-        self._stream.write(f"svctree: {text}\n")
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.write(f"svctree: {text}\n")
+            self._stream.flush()
