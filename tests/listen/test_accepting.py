@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.http import Broken, Client, Load
 from tests.support.master import Driven, startMaster
-from tests.support.processes import Processes, alive
+from tests.support.processes import Processes, alive, waitUntil
 
 # Counts how often a worker was woken to accept, and what came of it.
 COUNTING = """
@@ -125,6 +125,27 @@ def load(port: int, connections: int, requests: int, keepAlive: bool) -> list[fl
         thread.join()
     assert broken == []
     return taken
+
+
+def test_idleConnections(processes: Processes, tmp_path: Path) -> None:
+    """
+    Clients that connect and do not ask yet are spread over the workers, which will
+    all have something to do when they ask: nobody idles then.
+    """
+    master, port = serve(processes, tmp_path, COUNTING, workers=4)
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for number in range(1, 33):
+            clients.append(stack.enter_context(opened(port)))
+            waitUntil(
+                lambda: sum(connectionsOf(master)) == number,  # noqa: B023
+                "the connection to be accepted",
+            )
+        assert max(connectionsOf(master)) <= 1.5 * min(connectionsOf(master))
+
+
+def connectionsOf(master: Driven) -> list[int]:
+    return [worker["connections"] for worker in workersOf(master).values()]
 
 
 @pytest.mark.slow
