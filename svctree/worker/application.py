@@ -132,7 +132,7 @@ def _siblings(package: str) -> list[str]:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1)
     return f"; the nearest is {close[0]!r}" if close else ""
 
 
