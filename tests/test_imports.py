@@ -33,6 +33,9 @@ ROOMS_APART = {
     "settings": {"tree", "process", "pool", "worker", "wsgi", "control"},
 }
 
+# Looked up late, and only for a name that the schema does not know.
+LATE = {"svctree.settings.names": {"pool"}}
+
 SHARED_WITH_WORKERS = {"svctree.pool.messages", "svctree.pool.scoreboard"}
 
 
@@ -93,7 +96,8 @@ def test_roomsKeepToThemselves(path: Path) -> None:
         parts = name.split(".")
         if parts[0] != "svctree" or len(parts) == 1:
             continue
-        assert parts[1] not in ROOMS_APART.get(room, set()), name
+        apart = ROOMS_APART.get(room, set()) - LATE.get(nameOf(path), set())
+        assert parts[1] not in apart, name
         if room == "worker" and parts[1] == "pool" and len(parts) > 2:
             assert ".".join(parts[:3]) in SHARED_WITH_WORKERS, name
 
