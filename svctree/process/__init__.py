@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from svctree.process.operations import OperationError, Operations, signalActions
     from svctree.process.pidfile import AlreadyRunning, NoPidFile, PidFile, PidFileError
+    from svctree.process.reaper import ReaperService
     from svctree.process.runner import Runner
     from svctree.process.signals import SignalService, Stopper, eachService, hurryTree
     from svctree.process.surroundings import (
@@ -54,6 +55,7 @@ __all__ = [
     "Operations",
     "PidFile",
     "PidFileError",
+    "ReaperService",
     "Runner",
     "SignalService",
     "StatusPipe",
@@ -93,6 +95,7 @@ _HOMES = {
     "Operations": "operations",
     "PidFile": "pidfile",
     "PidFileError": "pidfile",
+    "ReaperService": "reaper",
     "Runner": "runner",
     "SignalService": "signals",
     "StatusPipe": "detach",

@@ -24,6 +24,7 @@ from svctree.process.identity import Identity, IdentityError
 from svctree.process.notify import NoNotify, Notify, WatchdogService
 from svctree.process.operations import Operations, signalActions
 from svctree.process.pidfile import NoPidFile, PidFile
+from svctree.process.reaper import ReaperService
 from svctree.process.signals import Action, SignalService, Stopper
 from svctree.process.surroundings import changeRoot
 from svctree.service import Service
@@ -88,6 +89,7 @@ class DaemonService(Service):
         self._terminal = terminal
         self._watchdogPeriod = watchdog
         self._watchdog: WatchdogService | None = None
+        self._reaper: ReaperService | None = None
         self._signals: SignalService | None = None
         self._reactor = reactor
         self._triggers: list[object] = []
@@ -145,6 +147,9 @@ class DaemonService(Service):
         self._watchdog = WatchdogService(
             self.operations.notify, self._watchdogPeriod, root, self.reactor
         )
+        if os.getpid() == 1:
+            self._reaper = ReaperService(reactor=self.reactor)
+            self._reaper.startService()
         if not self._triggers:
             add = self.reactor.addSystemEventTrigger
             self._triggers = [
@@ -206,8 +211,9 @@ class DaemonService(Service):
         self._stopping()
         if self._watchdog is not None and self._watchdog.running:
             self._watchdog.stopService()
-        if self._signals is not None and self._signals.running:
-            self._signals.stopService()
+        for helper in (self._signals, self._reaper):
+            if helper is not None and helper.running:
+                helper.stopService()
         if not self._ending:
             self._forgetTriggers()
             if not self.isDriven:

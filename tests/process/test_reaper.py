@@ -1,0 +1,96 @@
+"""
+L{svctree.process.reaper}, in this process and as process 1 of a container.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from svctree.process import ReaperService
+from tests.support.accounts import needsRoot
+from tests.support.daemons import Daemon
+from tests.support.processes import childrenOf, waitUntil
+
+ORPHANS = """
+import os
+
+def application(environ, start_response):
+    # A child whose own child outlives it, and then ends as somebody else's.
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os.read(os.open(os.environ["FIFO"], os.O_RDONLY), 1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_twiceDead() -> None:
+    """
+    A dead child is buried at the second look, one that lives is left alone.
+    """
+    clock = Clock()
+    service = ReaperService(1.0, clock)
+    dead, living = os.fork(), 0
+    if dead == 0:
+        os._exit(0)
+    living = os.fork()
+    if living == 0:
+        signal.pause()
+        os._exit(0)
+    waitUntil(lambda: "Z" in Path(f"/proc/{dead}/stat").read_text(), "its death")
+    service.startService()
+    assert Path(f"/proc/{dead}").exists()
+    clock.advance(1.0)
+    assert not Path(f"/proc/{dead}").exists()
+    assert Path(f"/proc/{living}").exists()
+    service.stopService()
+    assert clock.getDelayedCalls() == []
+    os.kill(living, signal.SIGKILL)
+    os.waitpid(living, 0)
+
+
+@needsRoot
+def test_processOne(daemon: Daemon, tmp_path: Path) -> None:
+    """
+    As process 1 of a container the master buries the orphans of its workers, and
+    TERM ends it with status 0.
+    """
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    daemon.writeApplication(ORPHANS)
+    daemon.configure(detach="no", workers=1)
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.argv("run")]
+    if subprocess.run([*argv[:4], "true"], check=False).returncode:
+        pytest.skip("no pid namespaces here")
+    with subprocess.Popen(argv, env={**os.environ, "FIFO": str(fifo)}) as process:
+        try:
+            daemon.waitForLog("ready, pid 1")
+            (master,) = childrenOf(process.pid)
+            before = childrenOf(master)
+            assert daemon.get() == "ok"
+            orphans = waitUntil(
+                lambda: set(childrenOf(master)) - set(before), "the orphan"
+            )
+            fd = os.open(fifo, os.O_WRONLY)
+            os.write(fd, b"x")
+            os.close(fd)
+            for orphan in orphans:
+                waitUntil(
+                    lambda orphan=orphan: not Path(f"/proc/{orphan}").exists(),
+                    "its burial",
+                )
+            os.kill(master, signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            for pid in childrenOf(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
