@@ -65,6 +65,7 @@ class TestFastCGIKept(Nginx):
 
     file = "nginx-fastcgi-keepalive.conf"
     protocol = "fastcgi"
+    kept = 8
 
 
 class TestFastCGIUnbuffered(Nginx):
@@ -104,6 +105,7 @@ class TestHTTP(Nginx):
 
     file = "nginx-http.conf"
     protocol = "http"
+    kept = 8
 
 
 class TestHTTPUnbuffered(Nginx):
@@ -113,6 +115,7 @@ class TestHTTPUnbuffered(Nginx):
 
     file = "nginx-http.conf"
     protocol = "http"
+    kept = 8
     more = "proxy_request_buffering off; proxy_buffering off;"
     streams = True
 
