@@ -106,9 +106,9 @@ def locate(variables: dict[str, str], mount: str) -> None:
             path = ""
         variables["PATH_INFO"] = path
     script = variables.setdefault("SCRIPT_NAME", "")
-    if script == "/":
-        # lighttpd's "/" => (...) and mod_proxy's ProxyPass "/".
-        variables["SCRIPT_NAME"] = script = ""
+    if script[-1:] == "/":
+        # lighttpd's "/" => (...), and mod_proxy_uwsgi's ProxyPass "/app/".
+        variables["SCRIPT_NAME"] = script = script.rstrip("/")
         if path[:1] != "/":
             variables["PATH_INFO"] = path = "/" + path
     if mount and not script:

@@ -115,7 +115,7 @@ class Configuration:
         try:
             listen, changes = cls.meet(folder)
             if prefixed:
-                changes = {**changes, **cls.location}
+                changes = {**cls.location, **changes}
                 options = (*options, "--mount", "/app")
             text = listing(cls.file, changes)
             service = cls.start(processes, folder, listen, options)

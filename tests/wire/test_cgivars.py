@@ -79,8 +79,11 @@ def test_mountUnderFrontEndsPath() -> None:
 
 def test_scriptThatIsARoot() -> None:
     """
-    A SCRIPT_NAME of C{/} names the root, whose PEP 3333 spelling is empty.
+    A SCRIPT_NAME of C{/} names the root, whose PEP 3333 spelling is empty; no other
+    ends with a slash either.
     """
+    found = environ("/app", SCRIPT_NAME="/app/", PATH_INFO="/x")
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == ("/app", "/x")
     found = environ(SCRIPT_NAME="/", PATH_INFO="x/y")
     assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == ("", "/x/y")
 
