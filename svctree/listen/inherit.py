@@ -8,6 +8,7 @@ finds it again, as it would find a port that it can bind anew.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import os
@@ -173,6 +174,15 @@ class Inheritance:
             del self.names[fd]
             os.close(fd)
         return closed
+
+    def reserve(self, address: Address) -> None:
+        """
+        Mark the descriptor that an address names as ours: what detaches the process
+        closes those that nobody has marked, long before they are adopted.
+        """
+        if isinstance(address, DescriptorAddress) and address.fd > 2:
+            with contextlib.suppress(OSError):  # adopting it says what is wrong
+                os.set_inheritable(address.fd, False)
 
     def release(self, bound: Bound) -> None:
         """

@@ -81,8 +81,8 @@ class ListenerService(Service):
         self._bound: list[Bound] = []
         self._ports: list[tuple[Bound, IListeningPort]] = []
         self._observers: list[Callable[[ListenerService], object]] = []
-        if inheritance is None:
-            inherited()
+        for address in self.addresses:
+            self._inherited.reserve(address)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]

@@ -172,6 +172,13 @@ class PoolService(Service):
                 f"pool {self.name!r} has no socket to serve on; expected listeners "
                 f"that were bound before it starts, got {list(self._listeners)!r}"
             )
+        for one in found:
+            expects = getattr(one, "proxyProtocol", False)
+            if expects and not self.settings.forwardedAllow:
+                raise PoolError(
+                    f"listener {one.name!r} expects PROXY headers and pool "
+                    f"{self.name!r} trusts nobody; give it forwardedAllow"
+                )
         return found
 
     # -- what operators ask for

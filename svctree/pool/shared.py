@@ -66,6 +66,11 @@ class Shared:
         """
         settings = attrs.asdict(self.settings)
         settings.update(self.model.flags(self.settings))
+        settings["proxied"] = [
+            self.settings.proxyProtocol or bool(getattr(one, "proxyProtocol", False))
+            for one in self.listeners
+            for _socket in one.sockets()
+        ]
         return Boot(
             pool=self.name,
             generation=generation,

@@ -119,6 +119,15 @@ class TrustSettings(Group):
         shown="none",
     )
 
+    @classmethod
+    def contradictions(cls, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        yield from super().contradictions(values)
+        if values.get("proxyProtocol") and not values.get("forwardedAllow"):
+            yield (
+                "proxyProtocol",
+                "yes needs forwarded-allow: the peers whose PROXY headers are believed",
+            )
+
 
 @attrs.frozen(kw_only=True, init=False, slots=False)
 class ReportSettings(Group):

@@ -23,6 +23,8 @@ class WorkerConfig:
     the reference of settings for each; a key that is missing has its default.
 
     @ivar threads: how many requests may run at once.
+    @ivar proxied: for each socket whether its connections begin with a PROXY header;
+        without it C{proxyProtocol} says so for all.
     @ivar shared: other workers accept from the same sockets.
     """
 
@@ -35,6 +37,7 @@ class WorkerConfig:
         self.mount: str = _mount(take("mount", "") or "")
         self.serverName: str = take("serverName", "svctree")
         self.proxyProtocol: bool = take("proxyProtocol", False)
+        self.proxied: list[bool] = take("proxied", None) or []
         self.forwardedAllow: tuple[str, ...] = tuple(take("forwardedAllow", ()) or ())
         # Threads
         self.threads: int = take("threads", 1)

@@ -88,7 +88,11 @@ class Loop:
             config.limits, config.mount, config.serverName
         )
         trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
-        origins = [Origin(sock, config, trust) for sock in sockets]
+        proxied = config.proxied or [config.proxyProtocol] * len(sockets)
+        origins = [
+            Origin(sock, config, trust, expected)
+            for sock, expected in zip(sockets, proxied, strict=True)
+        ]
         self._acceptor = Acceptor(self, origins, config.shared)
         self._nextTick = 0.0
         self.retiring = False

@@ -30,11 +30,18 @@ class Origin:
     """
 
     def __init__(
-        self, sock: socket.socket, config: WorkerConfig, trust: Trust | None
+        self,
+        sock: socket.socket,
+        config: WorkerConfig,
+        trust: Trust | None,
+        proxied: bool = False,
     ) -> None:
+        """
+        @param proxied: connections from trusted peers begin with a PROXY header.
+        """
         self.socket = sock
         self._trust = trust
-        self._proxied = config.proxyProtocol
+        self._proxied = proxied
         self._isInternet = sock.family in (socket.AF_INET, socket.AF_INET6)
         self._base: Template = {
             "wsgi.version": (1, 0),

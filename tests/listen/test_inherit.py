@@ -14,6 +14,7 @@ import pytest
 
 from svctree.listen import (
     Address,
+    ListenerService,
     NotInherited,
     NotListening,
     StandardInput,
@@ -185,6 +186,18 @@ def test_descriptor(sockets: dict[str, socket.socket]) -> None:
     os.close(fd)
     with pytest.raises(NotInherited, match=f"descriptor {fd} is not open"):
         adopt(inheritance, f"fd:{fd}")
+
+
+def test_reserved(sockets: dict[str, socket.socket]) -> None:
+    """
+    A listener marks its descriptor when it is made: detaching closes what is still
+    inheritable.
+    """
+    fd = os.dup(sockets["v4"].fileno())
+    os.set_inheritable(fd, True)
+    ListenerService(f"fd:{fd}", "fd:999")
+    assert not os.get_inheritable(fd)
+    os.close(fd)
 
 
 def test_claimedOnce(sockets: dict[str, socket.socket]) -> None:

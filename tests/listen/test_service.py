@@ -464,6 +464,7 @@ class Serving(TestCase):
         parent.startService()
         port = portOf(listener)
         self.assertEqual(listener.urls()[0], f"tcp:127.0.0.1:{port}")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         for endpoint in (f"tcp:127.0.0.1:{port}", f"unix:{path}"):
             self.assertEqual(await self.ask(endpoint), b"HELLO")
         await parent.stopService()

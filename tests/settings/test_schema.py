@@ -161,3 +161,12 @@ def test_withoutTwisted() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_proxyProtocolTrustsSomebody() -> None:
+    """
+    PROXY headers that nobody may send are a contradiction.
+    """
+    with pytest.raises(SettingsError, match="needs forwarded-allow"):
+        PoolSettings(proxyProtocol=True)
+    PoolSettings(proxyProtocol=True, forwardedAllow=["unix"])

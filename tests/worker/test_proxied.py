@@ -142,6 +142,15 @@ def test_untrustedPeer() -> None:
         assert running.exchange(V1 + REQUEST).startswith(b"HTTP/1.1 400 ")
 
 
+def test_otherSocket() -> None:
+    """
+    Where a listener does not expect the header, a trusted peer sends none.
+    """
+    settings = {**TRUSTED, "proxied": [False]}
+    with RunningLoop(tell, **settings) as running, running.connect() as sock:
+        assert ask(sock, REQUEST)[0] == "127.0.0.1"
+
+
 def test_clientIsNoProxy() -> None:
     """
     What the client says about other clients is believed only if the client itself
