@@ -127,6 +127,18 @@ class Exchange:
         if data:
             self.sink.write(data)
 
+    def earlyHints(self, headers: list[tuple[str, str]]) -> None:
+        """
+        Send C{103 Early Hints}, as C{wsgi.early_hints}; ignored once the answer has
+        begun, or where the protocol has no place for it.
+
+        @param headers: as for C{start_response}, e.g. C{[("Link", "</a.css>; ...")]}.
+        """
+        if not self.started:
+            data = self.codec.interim(103, _known[tuple(headers)].block)
+            if data:
+                self.sink.write(data)
+
     def _start(self, length: int) -> bytes:
         """
         @param length: bytes of the body, when the application did not say.
@@ -202,6 +214,7 @@ class Gateway:
         @return: L{DONE}, L{CUT} or L{RESET}. Whatever goes wrong has been logged.
         """
         exchange = Exchange(codec, sink)
+        environ["wsgi.early_hints"] = exchange.earlyHints
         try:
             result = self.application(environ, exchange.startResponse)
             if result.__class__ is list and len(result) == 1 and not exchange.started:  # type: ignore[arg-type]
