@@ -111,7 +111,7 @@ class Server:
         @raise RuntimeError: it did not answer.
         """
         self.name = contestant.name
-        self.port = _freePort()
+        self.port = freePort()
         place = (
             Path(sys.executable).parent if contestant.mine else environment() / "bin"
         )
@@ -178,7 +178,7 @@ class Server:
         self._log.close()
 
 
-def _freePort() -> int:
+def freePort() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 from array import array
 from collections.abc import Iterable, Iterator, MutableSequence
-from itertools import islice
 from typing import Any, SupportsIndex, overload
 
 from svctree.tree.states import Record
@@ -40,45 +39,68 @@ class _Nothing:
 
 NOTHING = _Nothing()
 
+_CHUNK = 1024
+
 
 class Walk:
     """
     One round of calls over the children there are when it begins. Positions stay
     as they are until it ends.
 
+    It goes in chunks, each a copy that removed children are taken out of: a copy of
+    everything would cost as much as the calls do, since memory is slow.
+
     The record of a child that came up without a word is written for many children
     at once: L{flush} does so up to where the walk has come.
 
-    @ivar iterator: goes over the children.
     @ivar over: it has ended, or was cut short.
     """
 
     __slots__ = (
+        "_begin",
         "_children",
+        "_chunk",
         "_count",
         "_flushed",
+        "_iterator",
         "_skipped",
-        "_source",
-        "iterator",
         "over",
     )
 
     def __init__(self, children: Children) -> None:
         self._children = children
         self._count = len(children.entries)
-        # Not over a copy: touching each child twice is what takes time.
-        self._source = iter(children.entries)
-        self.iterator: Iterator[Any] = islice(self._source, self._count)
+        self._begin = 0
+        self._chunk: list[Any] = []
+        self._iterator = iter(self._chunk)
         self._skipped: set[int] = set()
         self._flushed = 0
         self.over = False
+
+    def more(self) -> Iterator[Any] | None:
+        """
+        @return: an iterator over the next children, or over what is left of the
+            present ones; L{None} at the end.
+        """
+        if operator.length_hint(self._iterator):
+            return self._iterator
+        self._begin += len(self._chunk)
+        if self.over or self._begin >= self._count:
+            return None
+        end = min(self._begin + _CHUNK, self._count)
+        self._chunk = self._children.entries[self._begin : end]
+        for position in self._skipped:
+            self._leave(position)
+        self._iterator = iter(self._chunk)
+        return self._iterator
 
     def position(self) -> int:
         """
         @return: the place of the child that the loop has taken last; -1 before the
             first.
         """
-        return len(self._children.entries) - operator.length_hint(self._source) - 1
+        taken = len(self._chunk) - operator.length_hint(self._iterator)
+        return self._begin + taken - 1
 
     def record(self) -> int:
         """
@@ -91,14 +113,12 @@ class Walk:
         """
         Pass over the child at C{position}, and record nothing for it.
         """
-        if not self._skipped:
-            # The set is looked at child by child, so that it can grow.
-            self.iterator = (
-                service
-                for service in self.iterator
-                if self.position() not in self._skipped
-            )
         self._skipped.add(position)
+        self._leave(position)
+
+    def _leave(self, position: int) -> None:
+        if 0 <= position - self._begin < len(self._chunk):
+            self._chunk[position - self._begin] = NOTHING
 
     def flush(self) -> None:
         """
@@ -133,8 +153,7 @@ class Walk:
         """
         if not self.over:
             self.over = True
-            self._source.__setstate__(len(self._children.entries))  # type: ignore[attr-defined]
-            next(self._source, None)
+            self._chunk.clear()
             self._children.walks.remove(self)
             self._children.sweep()
 
@@ -222,7 +241,21 @@ class Children(MutableSequence[Any]):
         self.holes += 1
         if isinstance(service, TreeContainer):
             self.nested -= 1
-        self.sweep()
+        if self.walks:
+            for walk in self.walks:
+                walk.skip(position)
+        else:
+            self.sweep()
+
+    def replace(self, old: Any, new: Any) -> None:
+        """
+        Put C{new} in the place of C{old}, with the same serial number.
+        """
+        position = self.places.pop(id(old))
+        self.places[id(new)] = position
+        self.entries[position] = new
+        self.states[position] = Record.NEW
+        self.nested += isinstance(new, TreeContainer) - isinstance(old, TreeContainer)
 
     def find(self, service: object) -> int:
         """

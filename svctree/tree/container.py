@@ -29,7 +29,9 @@ from svctree.tree.errors import (
     NoSuchService,
     NotAChild,
     PrivilegedPhaseIsSynchronous,
+    StopTree,
 )
+from svctree.tree.errors import Shutdown as GoneDown
 from svctree.tree.leaf import Service
 from svctree.tree.paths import join, keyOf, pathOf
 from svctree.tree.results import Waiters, asDeferred, drive
@@ -279,20 +281,21 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         nested = self._children.nested
         while True:
             try:
-                if not (nested or loud):
-                    for service in walk.iterator:
-                        result = service.startService()
+                while (services := walk.more()) is not None:
+                    if not (nested or loud):
+                        for service in services:
+                            result = service.startService()
+                            if result is not None:
+                                self._childReturned(startup, walk, service, result)
+                    for service in services:
+                        if nested and isinstance(service, TreeContainer):
+                            result = yield from self._startNested(service)
+                        else:
+                            result = service.startService()
                         if result is not None:
                             self._childReturned(startup, walk, service, result)
-                for service in walk.iterator:
-                    if nested and isinstance(service, TreeContainer):
-                        result = yield from self._startNested(service)
-                    else:
-                        result = service.startService()
-                    if result is not None:
-                        self._childReturned(startup, walk, service, result)
-                    elif loud:
-                        self._tellUp(walk, service)
+                        elif loud:
+                            self._tellUp(walk, service)
                 break
             except BaseException as error:
                 if not (self.keepGoing and isinstance(error, Exception)):
@@ -313,10 +316,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             result = yield service._starting()
         else:
             result = service.startService()
-        if result is None and service._startup is not None:
-            # Its startService forgot to return what ours returned to it.
-            result = service._startup.wait()
-        return result
+        return self._pendingStart(service, result)
 
     def _awaitStops(self, startup: Startup, walk: Walk) -> None:
         """
@@ -408,7 +408,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         """
         path = join(self.path, keyOf(self, service))
         self._failures = (*self._failures, (path, failure))
-        _noteWhere(failure, path)
+        noteWhere(failure, path)
         startup.over = startup.undoing = True
         self._startup = None
         self._up = False
@@ -443,7 +443,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     def _noteFailure(self, service: Any, failure: Failure) -> None:
         path = join(self.path, keyOf(self, service))
         self._failures = (*self._failures, (path, failure))
-        _noteWhere(failure, path)
+        noteWhere(failure, path)
 
     def _startupDone(self) -> None:
         """
@@ -500,7 +500,7 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             if self._recordOf(service) in (Record.STARTING, Record.STOPPING):
                 path = join(self.path, keyOf(self, service))
                 self._recordChild(service, Record.FAILED, failure)
-                _noteWhere(failure, path)
+                noteWhere(failure, path)
                 self._detach(service)
                 if service.parent is self:
                     service.parent = None
@@ -656,6 +656,46 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             "{path}: {message}", failure, path=self.path, message=_say(failure)
         )
 
+    def _clock(self) -> Any:
+        if self.clock is None:
+            from twisted.internet import reactor
+
+            return reactor
+        return self.clock
+
+    def _callee(self, service: Any) -> Any:
+        """
+        @return: what to call for C{service}: itself, or its adapter.
+        """
+        return service
+
+    def _replaceCallee(self, old: Any, new: Any) -> None:
+        """
+        C{new} takes the place of C{old}.
+        """
+
+    def _pendingStart(self, service: Any, result: object) -> Deferred[Any] | None:
+        """
+        @param result: what the C{startService} of C{service} returned.
+        @return: what there is to wait for, if there is.
+        """
+        if result is None and isinstance(service, TreeContainer):
+            # Its startService may forget to return what ours returned to it.
+            joined: Deferred[Any] | None = service._joinStart()  # type: ignore[attr-defined]
+            return joined
+        return asDeferred(result)
+
+    def _joinStart(self) -> Deferred[None] | None:
+        """
+        @return: a Deferred for the start that is under way, if one is.
+        """
+        return None if self._startup is None else self._startup.wait()
+
+    def _setRecord(self, service: Any, record: int) -> None:
+        position = self._children.find(service)
+        if position >= 0:
+            self._children.states[position] = record
+
     def _isWatched(self) -> bool:
         """
         @return: whether something above deals with our failures.
@@ -681,6 +721,12 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
                 self._childStartFailed(startup, service, failure)
                 startup.check()
                 return
+        if failure is not None and failure.check(GoneDown, StopTree):
+            # A supervisor gave up; what stands between it and the next one cannot
+            # do without it.
+            self._recordChild(service, Record.CRASHED, failure)
+            self._down(failure)
+            return
         if record in (Record.UP, Record.STARTING):
             down = Record.FINISHED if failure is None else Record.CRASHED
             reason: events.Reason = "finished" if failure is None else failure
@@ -856,7 +902,7 @@ def _chain(container: Any, service: Any) -> list[str]:
     return [*reversed(names), names[-1]]
 
 
-def _noteWhere(failure: Failure, path: str) -> None:
+def noteWhere(failure: Failure, path: str) -> None:
     """
     Leave the path of the service that failed with the error; the innermost wins.
     """
@@ -873,4 +919,4 @@ def _say(failure: Failure) -> str:
     return events.sayReason(failure)
 
 
-__all__ = ["MANY", "MultiService", "isInherited"]
+__all__ = ["MANY", "MultiService", "isInherited", "noteWhere"]

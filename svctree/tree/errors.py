@@ -165,16 +165,185 @@ class StopFailed(TreeError):
         self.results = list(results)
 
 
+class DependencyCycle(TreeError, ValueError):
+    """
+    Siblings wait for each other.
+
+    @ivar cycle: the names, each waiting for the next; the first is repeated at the
+        end.
+    """
+
+    def __init__(self, path: str, cycle: Sequence[str]) -> None:
+        spelled = " -> ".join(cycle)
+        super().__init__(f"{path}: starts after itself: {spelled}", path)
+        self.cycle = tuple(cycle)
+
+
+class RequirementMissing(TreeError, RuntimeError):
+    """
+    A child requires a sibling that is not there or did not come up.
+
+    @ivar requirement: the name of the sibling.
+    """
+
+    def __init__(self, path: str, requirement: str, state: str) -> None:
+        super().__init__(f"{path}: requires {requirement!r}, which {state}", path)
+        self.requirement = requirement
+
+
+class StartTimedOut(TreeError):
+    """
+    A child was not up in time. Its start was cancelled, and then it was stopped.
+
+    @ivar timeout: the seconds it had.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__(f"{path}: was not up after {timeout:g} s", path)
+        self.timeout = timeout
+
+
+class StopOverran(TreeError):
+    """
+    A child had not stopped in time, and is left to itself.
+
+    @ivar timeout: the seconds it had.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__(f"{path}: had not stopped after {timeout:g} s", path)
+        self.timeout = timeout
+
+
+class HealthCheckFailed(TreeError):
+    """
+    A child failed its health check too often in a row.
+
+    @ivar times: how often.
+    @ivar cause: the L{Failure} of the last check.
+    """
+
+    def __init__(self, path: str, times: int, cause: Failure) -> None:
+        super().__init__(
+            f"{path}: failed its health check {times} times in a row: "
+            f"{cause.getErrorMessage()}",
+            path,
+        )
+        self.times = times
+        self.cause = cause
+
+
+class Shutdown(TreeError):
+    """
+    A supervisor went down in good order: C{normal} and C{shutdown} are not errors
+    to a transient child's supervisor.
+    """
+
+
+class RestartLimitReached(Shutdown):
+    """
+    A supervisor has restarted its children too often, and gave up.
+
+    @ivar maxRestarts: how many restarts were allowed
+    @ivar within: in so many seconds.
+    @ivar cause: the L{Failure} that was one too many.
+    @ivar exitStatus: what the process exits with, when this reaches the root.
+    @ivar details: what else there is to show, such as a traceback.
+    """
+
+    def __init__(
+        self, path: str, maxRestarts: int, within: float, cause: Failure
+    ) -> None:
+        where = getattr(cause.value, "servicePath", None)
+        told = cause.getErrorMessage()
+        if where and not told.startswith(where):
+            told = f"{where}: {told}"
+        super().__init__(
+            f"{path}: gave up after {maxRestarts} restarts within {within:g} s: {told}",
+            path,
+        )
+        self.maxRestarts = maxRestarts
+        self.within = within
+        self.cause = cause
+        self.exitStatus: int = getattr(cause.value, "exitStatus", 1)
+        self.details: str = getattr(cause.value, "details", "")
+
+
+class UnknownOption(TreeError, ValueError):
+    """
+    A supervisor was told something about a child that makes no sense.
+    """
+
+
+class ChildIsRunning(TreeError, RuntimeError):
+    """
+    What was asked for is only possible with a child that does not run.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}: is running; terminate it first", path)
+
+
+class TooManyChildren(TreeError, RuntimeError):
+    """
+    A L{DynamicSupervisor} has as many children as it may have.
+
+    @ivar maxChildren: how many that is.
+    """
+
+    def __init__(self, path: str, maxChildren: int) -> None:
+        super().__init__(f"{path}: has {maxChildren} children, no more fit in", path)
+        self.maxChildren = maxChildren
+
+
+class Ignore(Exception):
+    """
+    Raised by C{startService}: this service has nothing to do, leave it be. Its
+    supervisor keeps what it knows of it, and does not run it.
+    """
+
+
+class DoNotRestart(Exception):
+    """
+    A service that goes down with this is not restarted, whatever its restart type.
+    """
+
+
+class StopTree(Exception):
+    """
+    A service that goes down with this takes the whole tree down.
+
+    @ivar exitStatus: what the process exits with.
+    """
+
+    def __init__(self, message: str = "a service asked for it", exitStatus: int = 1):
+        super().__init__(message)
+        self.exitStatus = exitStatus
+
+
 __all__ = [
     "AlreadyAChild",
+    "ChildIsRunning",
     "CycleOfParents",
+    "DependencyCycle",
+    "DoNotRestart",
     "DuplicateName",
+    "HealthCheckFailed",
+    "Ignore",
     "NameIsFixed",
     "NameRefused",
     "NoSuchService",
     "NotAChild",
     "PrivilegedPhaseIsSynchronous",
+    "RequirementMissing",
+    "RestartLimitReached",
+    "Shutdown",
     "StartInterrupted",
+    "StartTimedOut",
     "StopFailed",
+    "StopOverran",
+    "StopTree",
+    "TooManyChildren",
     "TreeError",
+    "UnknownOption",
 ]

@@ -146,6 +146,67 @@ class ManyServices(TreeEvent):
         return {"path": self.path, "new": str(self.new), "count": self.count}
 
 
+@dataclass(frozen=True)
+class RestartScheduled(TreeEvent):
+    """
+    A supervisor is going to restart a child.
+
+    @ivar delay: seconds until then.
+    @ivar attempt: how often in a row, from 1.
+    """
+
+    delay: float = 0.0
+    attempt: int = 1
+
+    level = LogLevel.warn
+
+    def line(self) -> str:
+        when = f"in {self.delay:.2g} s" if self.delay else "now"
+        return f"{self.path}: restart {self.attempt} {when}{self._because()}"
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "delay": self.delay,
+            "attempt": self.attempt,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class SupervisorGaveUp(TreeEvent):
+    """
+    A supervisor has restarted too often and goes down.
+    """
+
+    level = LogLevel.error
+
+    def line(self) -> str:
+        return f"{sayReason(self.reason)}"
+
+
+@dataclass(frozen=True)
+class ChildDropped(TreeEvent):
+    """
+    A temporary child is down, and no child any more.
+    """
+
+    def line(self) -> str:
+        return f"{self.path}: dropped{self._because()}"
+
+
+@dataclass(frozen=True)
+class StopOverdue(TreeEvent):
+    """
+    A child had not stopped in time and is left to itself.
+    """
+
+    level = LogLevel.error
+
+    def line(self) -> str:
+        return f"{sayReason(self.reason)}"
+
+
 _TRANSITIONS: dict[State, type[Transition]] = {
     State.STARTING: ServiceStarting,
     State.RUNNING: ServiceRunning,
@@ -192,14 +253,18 @@ def publish(container: Any, event: TreeEvent) -> None:
 
 
 __all__ = [
+    "ChildDropped",
     "ManyServices",
     "Observer",
     "Reason",
+    "RestartScheduled",
     "ServiceFailed",
     "ServiceRunning",
     "ServiceStarting",
     "ServiceStopped",
     "ServiceStopping",
+    "StopOverdue",
+    "SupervisorGaveUp",
     "Transition",
     "TreeEvent",
     "logEvent",

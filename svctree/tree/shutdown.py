@@ -27,19 +27,23 @@ class ChildStop:
         the child has stopped.
     """
 
-    __slots__ = ("_listeners", "done", "service", "starting")
+    __slots__ = ("_listeners", "_outcome", "done", "service", "starting")
 
     def __init__(self, service: Any, starting: Deferred[Any] | None = None) -> None:
         self.service = service
         self.starting = starting
         self.done = False
         self._listeners: list[Listener] = []
+        self._outcome: tuple[bool, Any] = (True, None)
 
     def tell(self, listener: Listener) -> None:
         """
         Call C{listener} with the success and the result of the stop.
         """
-        self._listeners.append(listener)
+        if self.done:
+            listener(*self._outcome)
+        else:
+            self._listeners.append(listener)
 
     def follow(self, stopping: Deferred[Any]) -> None:
         """
@@ -49,14 +53,20 @@ class ChildStop:
         stopping.addCallbacks(self._succeeded, self._failed)
 
     def _succeeded(self, result: Any) -> Any:
-        self._finish(True, result)
+        self.finish(True, result)
         return result
 
     def _failed(self, failure: Failure) -> None:
-        self._finish(False, failure)
+        self.finish(False, failure)
 
-    def _finish(self, success: bool, value: Any) -> None:
+    def finish(self, success: bool, value: Any) -> None:
+        """
+        The stop is over, or nobody waits for it any longer.
+        """
+        if self.done:
+            return
         self.done = True
+        self._outcome = (success, value)
         cancelPending(self.starting)
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -136,6 +146,27 @@ class Shutdown:
             afterThis(self._check)
 
         stop.tell(done)
+
+    def note(self, path: str, success: bool, value: Any) -> None:
+        """
+        A child's stop is over, one way or the other.
+        """
+        self._results.append((success, value))
+        if not success:
+            self._failures.append((path, value))
+
+    def complete(self) -> Failure | list[tuple[bool, Any]]:
+        """
+        Everything is down: tell those who wait.
+
+        @return: what they are told.
+        """
+        self.walking = False
+        outcome = self._finish()
+        told = self._waiters.fire(outcome)
+        if isinstance(outcome, Failure) and not told:
+            self._container._unheard(outcome)
+        return outcome
 
     def walked(self) -> Deferred[list[tuple[bool, Any]]]:
         """

@@ -61,6 +61,7 @@ class Zygote:
         self._control = control
         self._boot = boot
         self._board = Scoreboard(SCOREBOARD, boot.slots, boot.cells)
+        self._board.close()  # the mapping remains
         self._sockets = [
             socket.socket(fileno=SOCKETS + index) for index in range(boot.sockets)
         ]

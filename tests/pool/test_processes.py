@@ -5,9 +5,11 @@ Pools with real processes: what they are, and what follows when they end.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,47 @@ def test_processTree(processes: Processes, site: Site) -> None:
     assert not {"twisted", "asyncio", "zope.interface", "attr"} & set(modules)
     assert master.running.terminate() in (0, -signal.SIGTERM)
     assert inSession(master.pid) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/PID/fd")
+def test_descriptors(processes: Processes, site: Site) -> None:
+    """
+    Zygote and workers have what they need and nothing else; nothing of it is
+    inherited by what the application starts.
+    """
+    inherited = os.open(site.folder, os.O_RDONLY)
+    os.set_inheritable(inherited, True)
+    site.version(
+        1,
+        "import subprocess, os\n"
+        "CHILD = subprocess.Popen(['sleep', '60'], close_fds=False)\n",
+    )
+    master, port = startMaster(processes, APP, site.folder, workers=2)
+    os.close(inherited)
+    zygote, children = workersOf(master)
+    sleeper, *workers = sorted(children)
+    assert opened(sleeper) == {"0": 1, "1": 1, "2": 1}
+    common = {"0": 1, "1": 1, "2": 1, "pipe": 3, "memfd": 1}
+    # The control channel, the listener, and a channel for each worker.
+    assert opened(zygote) == {**common, "socket": 4}
+    for worker in workers:
+        # The channel and the listener.
+        assert opened(worker) == {**common, "socket": 2, "eventpoll": 1}
+    assert get(port)[0] == "1"
+
+
+def opened(pid: int) -> dict[str, int]:
+    """
+    @return: how many descriptors of each kind a process has; the standard ones by
+        number.
+    """
+    found: Counter[str] = Counter()
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        target = os.readlink(entry.path)
+        kind = re.search("socket|pipe|memfd|eventpoll", target)
+        standard = entry.name in ("0", "1", "2")
+        found[entry.name if standard else kind[0] if kind else target] += 1
+    return dict(found)
 
 
 @pytest.mark.skipif(

@@ -30,9 +30,10 @@ class FakeSystemd:
         @return: the reports since the last call, each as a dictionary.
         """
         found = []
+        self.socket.setblocking(False)
         while True:
             try:
-                data = self.socket.recv(65536, socket.MSG_DONTWAIT)
+                data = self.socket.recv(65536)
             except BlockingIOError:
                 break
             found.append(dict(line.split("=", 1) for line in data.decode().split("\n")))
@@ -55,6 +56,19 @@ class FakeSystemd:
             if field in report:
                 return report
         raise AssertionError(f"no {field} was reported; heard {self.all}")
+
+    def isSilent(self, seconds: float, patience: int) -> bool:
+        """
+        @return: whether for so long nothing is reported, after at most C{patience}
+            more reports.
+        """
+        self.socket.settimeout(seconds)
+        for _ in range(patience + 1):
+            try:
+                self.socket.recv(65536)
+            except TimeoutError:
+                return True
+        return False
 
     def close(self) -> None:
         self.socket.close()

@@ -108,7 +108,7 @@ class RequestLines(dict[bytes, RequestLine]):
         if _TARGET.fullmatch(target) is None:
             raise RequestError(400, "a character that no target has")
         authority = b""
-        if target[:1] == b"/":
+        if target[:1] == b"/" and method != b"CONNECT":
             path, _, query = target.partition(b"?")
         elif target == b"*" and method == b"OPTIONS":
             path, query = b"", b""

@@ -1,0 +1,474 @@
+"""
+The container that does something about it when a child goes down.
+
+OTP's terms in Twisted's vocabulary. What is different from L{MultiService}: children
+start one after another, each waiting for the one before, and stop in reverse; every
+child has bounds for its start and its stop; and a child that goes down is restarted
+by a strategy, until that has happened too often.
+"""
+
+from __future__ import annotations
+
+import random as _random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from svctree.interfaces import IPlacing
+from svctree.tree import events
+from svctree.tree.bringing import Bringing
+from svctree.tree.child import Child
+from svctree.tree.container import MultiService
+from svctree.tree.errors import (
+    ChildIsRunning,
+    RestartLimitReached,
+    Shutdown,
+    UnknownOption,
+)
+from svctree.tree.health import HealthMonitor
+from svctree.tree.order import Order
+from svctree.tree.paths import join, keyOf
+from svctree.tree.policy import BackOff, Intensity
+from svctree.tree.results import Waiters, asDeferred
+from svctree.tree.spec import AutoShutdown, ChildSpec, Restart, Strategy, oneOf
+from svctree.tree.states import TO_BE_STOPPED, Record, State
+from svctree.tree.supervision import Supervision
+
+
+@implementer(IPlacing)
+class Supervisor(MultiService):
+    """
+    Starts its children in order, keeps them running, and stops them in reverse.
+
+    @param strategy: who is restarted with a child that went down: C{oneForOne} it
+        alone, C{oneForAll} all children, C{restForOne} it and what started after it
+        (where children have C{after} or C{requires}: what depends on it).
+    @param maxRestarts: more restarts than this
+    @param within: in so many seconds, and the supervisor gives up: it stops all
+        children and is down itself. 0 restarts means never restart.
+    @param backOff: the delays between restarts in a row.
+    @param autoShutdown: C{never}, C{anySignificant} or C{allSignificant}: whether the
+        supervisor goes down when significant children have ended.
+    @param atOnce: how many children of one level may be starting at the same time,
+        where children have C{after} or C{requires}; L{None} for any number.
+    @param rollbackTimeout: seconds for the undoing of a start that failed.
+    @param clock: what measures the time; the reactor by default.
+    @param random: returns numbers from 0.0 to 1.0, for the jitter.
+    @param defaults: options for children that are added without any, see
+        L{ChildSpec}.
+    """
+
+    defaultSpec = ChildSpec(stopTimeout=30.0)
+
+    _bringing: Bringing | None = None
+
+    def __init__(
+        self,
+        *,
+        strategy: Strategy | str = Strategy.ONE_FOR_ONE,
+        maxRestarts: int = 3,
+        within: float = 5.0,
+        backOff: BackOff | None = None,
+        autoShutdown: AutoShutdown | str = AutoShutdown.NEVER,
+        atOnce: int | None = 16,
+        rollbackTimeout: float | None = 30.0,
+        keepGoing: bool | None = None,
+        clock: IReactorTime | None = None,
+        random: Callable[[], float] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(keepGoing=keepGoing)
+        if maxRestarts < 0 or within <= 0:
+            raise UnknownOption(
+                f"{maxRestarts!r} restarts within {within!r} s make no sense, "
+                "expected at least 0 within more than 0 s"
+            )
+        self.strategy: Strategy = oneOf(Strategy, strategy, "/", "strategy")
+        self.autoShutdown: AutoShutdown = oneOf(
+            AutoShutdown, autoShutdown, "/", "autoShutdown"
+        )
+        self.maxRestarts = maxRestarts
+        self.within = within
+        self.backOff = BackOff() if backOff is None else backOff
+        self.atOnce = atOnce
+        self.rollbackTimeout = rollbackTimeout
+        self.clock = clock
+        self.random = _random.random if random is None else random
+        if defaults is not None:
+            self.defaultSpec = self.defaultSpec.changed("/", defaults)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """
+        Make what is not saved with the tree.
+        """
+        self._order = Order(self.namedServices.get)
+        self._books: dict[int, Child] = {}
+        self._intensity = Intensity(self.maxRestarts, self.within)
+        self._supervision = Supervision(self)
+        self._unstopped: tuple[str, ...] = ()
+
+    # Placing children.
+
+    def place(self, service: Any, **options: Any) -> Any:
+        """
+        Add a child with options of its own, see L{ChildSpec}.
+
+        @return: what C{setServiceParent} returns.
+        """
+        path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
+        spec = self._checkSpec(path, self.defaultSpec.changed(path, options))
+        self._place(path, service, spec)
+        try:
+            return service.setServiceParent(self)
+        except BaseException:
+            if self._children.find(service) < 0:
+                self._unplace(service)
+            raise
+
+    def addChild(
+        self, factory: Callable[[], Any], name: str | None = None, **options: Any
+    ) -> Any:
+        """
+        Add a child that C{factory} makes, now and for each restart.
+
+        @return: the instance that was made.
+        """
+        service = factory()
+        if name is not None:
+            service.setName(name)
+        self.place(service, factory=factory, **options)
+        return service
+
+    def placementOf(self, service: Any) -> dict[str, object]:
+        """
+        @return: the options of a child that differ from the defaults.
+        """
+        return self._child(service).spec.options(self.defaultSpec)
+
+    def _checkSpec(self, path: str, spec: ChildSpec) -> ChildSpec:
+        if spec.significant:
+            if self.autoShutdown is AutoShutdown.NEVER:
+                raise UnknownOption(
+                    f"{path}: is significant to a supervisor with autoShutdown "
+                    "'never', which makes no sense",
+                    path,
+                )
+            if spec.restart is Restart.PERMANENT:
+                raise UnknownOption(
+                    f"{path}: is significant and permanent; a permanent child never "
+                    "ends, expected 'transient' or 'temporary'",
+                    path,
+                )
+        return spec
+
+    def _place(self, path: str, service: Any, spec: ChildSpec) -> None:
+        if id(service) in self._books and service.parent is not self:
+            # Left by a failed add; the present options count.
+            self._unplace(service)
+        self._order.add(path, service, spec.after, spec.requires)
+        self._books[id(service)] = Child(service, spec)
+
+    def _unplace(self, service: Any) -> None:
+        child = self._books.pop(id(service), None)
+        if child is not None:
+            child.gone = True
+            child.rest()
+        self._order.forget(service)
+
+    def _child(self, service: Any) -> Child:
+        child = self._books.get(id(service))
+        if child is None:
+            # It was added without options.
+            child = self._books[id(service)] = Child(service, self.defaultSpec)
+        return child
+
+    def _drop(self, service: Any, position: int) -> None:
+        super()._drop(service, position)
+        self._unplace(service)
+
+    # Starting and stopping as a whole.
+
+    def startService(self) -> Any:
+        """
+        Start the children, one after another.
+
+        @return: L{None} if all are up, else a Deferred that fires when they are.
+        """
+        if self._bringing is not None:
+            return self._bringing.wait()
+        if self._up:
+            return None
+        self._failures = ()
+        self._unstopped = ()
+        self.running = 1
+        self._become(State.STARTING)
+        self._intensity.clear()
+        bringing = self._bringing = Bringing(self)
+        return bringing.begin()
+
+    def stopService(self) -> Deferred[list[tuple[bool, Any]]]:
+        """
+        Stop the children, one after another, the last one first. A child that takes
+        too long is left behind.
+
+        @return: a Deferred that fires with C{(True, result)} for each, or fails
+            with L{StopFailed} when all have stopped or were left behind.
+        """
+        shutdown = self._shutdown
+        idle = not self._up and self._bringing is None
+        if shutdown is not None and idle:
+            return shutdown.wait()
+        bringing, self._bringing = self._bringing, None
+        self._up = False
+        self.running = 0
+        self._supervision.abandon()
+        if bringing is not None:
+            bringing.abandon()
+        if idle and not self._hasWork():
+            return super().stopService()
+        self._become(State.STOPPING)
+        stopping = self._supervision.bringDown(rollback=False)
+        if bringing is not None:
+            bringing.interrupt(self.path)
+        return stopping
+
+    @property
+    def unstopped(self) -> tuple[str, ...]:
+        """
+        The paths of the children that had not stopped in time.
+        """
+        return self._unstopped
+
+    def _joinStart(self) -> Deferred[None] | None:
+        return None if self._bringing is None else self._bringing.wait()
+
+    def _isUp(self) -> None:
+        self._bringing = None
+        self._up = True
+        self._become(State.RUNNING)
+        for child in list(self._books.values()):
+            # It went down while its siblings were starting.
+            fell, child.fell = child.fell, None
+            if fell is not None and self._up:
+                self._supervision.react(child, fell[0])
+
+    # One child.
+
+    def terminateChild(self, service: Any) -> Deferred[None]:
+        """
+        Stop a child and leave it stopped; it stays a child.
+
+        @param service: the child, or its name.
+        """
+        child = self._child(self._find(service))
+        child.terminated = True
+        child.rest()
+        child.busy = False
+        done = Waiters()
+        waiter = done.wait()
+        self._supervision.end(child).addBoth(lambda _: done.fire(None))
+        return waiter
+
+    def restartChild(self, service: Any) -> Deferred[None]:
+        """
+        Start a child that is down.
+
+        @param service: the child, or its name.
+        @raise ChildIsRunning: it is not down.
+        """
+        child = self._child(self._find(service))
+        if self._recordOf(child.service) in (Record.UP, Record.STARTING):
+            raise ChildIsRunning(self._pathOf(child))
+        child.failures = 0
+        child.terminated = False
+        return Deferred.fromCoroutine(self._supervision.again(child))
+
+    def deleteChild(self, service: Any) -> None:
+        """
+        Forget a child that is down.
+
+        @param service: the child, or its name.
+        @raise ChildIsRunning: it is not down.
+        """
+        service = self._find(service)
+        if self._recordOf(service) not in _DOWN:
+            raise ChildIsRunning(self._pathOf(self._child(service)))
+        service.disownServiceParent()
+
+    def _find(self, service: Any) -> Any:
+        return self.getServiceNamed(service) if isinstance(service, str) else service
+
+    def _pathOf(self, child: Child) -> str:
+        return join(self.path, keyOf(self, child.service))
+
+    def _startAdded(self, service: Any) -> Any:
+        child = self._child(service)
+        try:
+            if id(service) in self._stops:
+                result: object = self._startAfter(self._stops[id(service)])
+            else:
+                self._privilege(service)
+                result = self._supervision.start(child)
+        except BaseException:
+            self._detach(service)
+            raise
+        starting = asDeferred(result)
+        if starting is None:
+            return None
+        return self._watchAdded(service, starting)
+
+    # Children that go down.
+
+    def childDown(self, service: Any, failure: Failure | None) -> None:
+        """
+        A child went down by itself.
+        """
+        child = self._child(service)
+        record = self._recordOf(service)
+        if child.busy or record == Record.STARTING:
+            child.fell = (failure,)
+            return
+        if record != Record.UP:
+            return
+        child.down(self._clock(), self.backOff.stableAfter)
+        reason: events.Reason = "finished" if failure is None else failure
+        down = Record.FINISHED if failure is None else Record.CRASHED
+        self._recordChild(service, down, reason)
+        if self._up:
+            self._supervision.react(child, failure)
+        else:
+            child.fell = (failure,)
+
+    def _surrender(self, child: Child, failure: Failure) -> None:
+        """
+        Enough is enough: stop everything, and be down.
+        """
+        error = RestartLimitReached(self.path, self.maxRestarts, self.within, failure)
+        self._publish(
+            events.SupervisorGaveUp(
+                path=self.path, reason=Failure(error), service=child.service
+            )
+        )
+        self._goDown(Failure(error))
+
+    def _goDown(self, failure: Failure) -> None:
+        """
+        Stop everything, then report to whoever is above.
+        """
+        if not self._up:
+            return
+        self._up = False
+        self.running = 0
+        self._supervision.abandon()
+        self._become(State.FAILED, failure)
+        stopping = self._supervision.bringDown(rollback=True)
+
+        def report(result: object) -> None:
+            if isinstance(result, Failure):
+                self._unheard(result)
+            self._down(failure)
+
+        stopping.addBoth(report)
+
+    def _significantDown(self, child: Child) -> None:
+        """
+        A significant child has ended for good.
+        """
+        if not child.spec.significant or not self._up:
+            return
+        if self.autoShutdown is AutoShutdown.ALL_SIGNIFICANT and any(
+            other.spec.significant
+            and other is not child
+            and self._recordOf(other.service) in (Record.UP, Record.STARTING)
+            for other in self._books.values()
+        ):
+            return
+        error = Shutdown(
+            f"{self.path}: went down with its significant child {self._pathOf(child)}",
+            self.path,
+        )
+        self._goDown(Failure(error))
+
+    # What the supervision does to the books.
+
+    def _mustEnd(self, service: Any) -> bool:
+        return id(service) in self._stops or self._recordOf(service) in TO_BE_STOPPED
+
+    def _dropChild(self, child: Child) -> None:
+        """
+        A temporary child is down.
+        """
+        service, path = child.service, self._pathOf(child)
+        self._detach(service)
+        if service.parent is self:
+            service.parent = None
+        self._publish(events.ChildDropped(path=path, service=service))
+
+    def _renew(self, child: Child, service: Any) -> None:
+        """
+        A fresh instance takes the place of a child that has ended.
+        """
+        old = child.service
+        if old is service:
+            return
+        name = old.name
+        if service.name != name:
+            service.name = name
+        if name is not None and self.namedServices.get(name) is old:
+            self.namedServices[name] = service
+        self._replaceCallee(old, service)
+        self._children.replace(old, service)
+        del self._books[id(old)]
+        self._books[id(service)] = child
+        self._order.replace(old, service)
+        child.service = service
+        old.parent = None
+        service.parent = self
+
+    def _watchHealth(self, child: Child) -> None:
+        check = child.spec.health
+        if check is not None:
+            service = child.service
+            child.monitor = HealthMonitor(
+                check,
+                service,
+                self._clock(),
+                self._pathOf(child),
+                lambda failure: self.childDown(service, failure),
+            )
+
+    def _leaveBehind(self, service: Any, path: str, failure: Failure) -> None:
+        """
+        A child has not stopped in time: kill it if that is possible, and go on.
+        """
+        self._unstopped = (*self._unstopped, path)
+        self._publish(events.StopOverdue(path=path, reason=failure, service=service))
+        kill = getattr(service, "killService", None)
+        if kill is not None:
+            maybeDeferred(kill).addErrback(self._unheard)
+
+    # Persistence.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state["_placements"] = [self._child(service).spec for service in self._children]
+        for name in ("_order", "_books", "_intensity", "_supervision", "_bringing"):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        placements = state.pop("_placements", ())
+        super().__setstate__(state)
+        self._prepare()
+        for service, spec in zip(self._children, placements, strict=True):
+            self._place("/", service, spec)
+
+
+_DOWN = frozenset([Record.NEW, Record.STOPPED, Record.FAILED])
+
+__all__ = ["Supervisor"]
