@@ -232,8 +232,12 @@ class ThreadedLoop(Loop):
         """
         with self._lock:
             if runner not in self._parked and runner is not self._watchman:
-                if runner is not self._main and self._spare() >= self.config.maxSpare:
-                    return False
+                if self._spare() >= self.config.maxSpare:
+                    if runner is not self._main:
+                        return False
+                    # The main thread stays; another one comes here again and goes.
+                    if self._parked:
+                        self._parked.pop().ring()
                 self._parked.append(runner)
                 self._appoint()
         while runner in self._parked and not self._ended:
