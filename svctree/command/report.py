@@ -19,7 +19,13 @@ from svctree.settings import (
     usableProcessors,
 )
 
-__all__ = ["checkSettings", "settingsAsJson", "settingsAsText", "summary"]
+__all__ = [
+    "checkSettings",
+    "requireIdentity",
+    "settingsAsJson",
+    "settingsAsText",
+    "summary",
+]
 
 
 def settingsAsText(settings: Settings) -> str:
@@ -81,18 +87,34 @@ def checkSettings(settings: Settings) -> list[str]:
     @return: notices, one line each.
     @raise SettingsError: a start would fail for sure.
     """
+    _refuse(settings, _findings(settings))
+    identity = Identity.resolve(settings.user, settings.group)
+    return [sentence for _level, sentence in identity.remarks()]
+
+
+def requireIdentity(settings: Settings) -> None:
+    """
+    @raise SettingsError: the user or the group does not exist.
+    """
+    _refuse(settings, _identityFindings(settings))
+
+
+def _refuse(settings: Settings, findings: Iterator[tuple[str, str]]) -> None:
     problems = []
-    for option, message in _findings(settings):
+    for option, message in findings:
         origin = settings.origins.get(option, "")
         named = message if origin.startswith("--") else f"{option}: {message}"
         problems.append(Problem(origin, named))
     if problems:
         raise SettingsError(problems)
-    identity = Identity.resolve(settings.user, settings.group)
-    return [sentence for _level, sentence in identity.remarks()]
 
 
 def _findings(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from _identityFindings(settings)
+    yield from _pathFindings(settings)
+
+
+def _identityFindings(settings: Settings) -> Iterator[tuple[str, str]]:
     try:
         Identity.resolve(settings.user)
     except IdentityError as error:
@@ -101,6 +123,9 @@ def _findings(settings: Settings) -> Iterator[tuple[str, str]]:
         Identity.resolve(None, settings.group)
     except IdentityError as error:
         yield "group", _withoutName(error)
+
+
+def _pathFindings(settings: Settings) -> Iterator[tuple[str, str]]:
     for keyword in ("basedir", "chroot"):
         path = getattr(settings, keyword)
         if path is not None and not os.path.isdir(path):

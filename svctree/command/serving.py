@@ -5,13 +5,14 @@ C{svctree run} and C{svctree start}: from settings to a process that serves.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from svctree.command.errors import CommandError
 from svctree.settings import Settings
 
 if TYPE_CHECKING:
     from svctree.process.runner import Runner
+    from svctree.service import MultiService
 
 __all__ = ["makeRunner", "serve", "start"]
 
@@ -41,6 +42,7 @@ def makeRunner(settings: Settings) -> Runner:
     @return: the whole tree of a daemon, with what runs it. Nothing is touched yet.
     """
     from svctree.assemble import makeTree
+    from svctree.command.report import requireIdentity
     from svctree.control import ControlService
     from svctree.process import DaemonService
     from svctree.process.notify import notifier, watchdogInterval
@@ -50,6 +52,9 @@ def makeRunner(settings: Settings) -> Runner:
     if "twisted.internet.reactor" in sys.modules and settings.detach:
         # Its descriptors would be closed, or shared with the waiting parent.
         raise CommandError("a process with a reactor cannot go into the background")
+    requireIdentity(settings)
+    root = MultiService()
+    root.setName("svctree")
     daemon = DaemonService(
         pidfile=settings.pidfile,
         errorlog=settings.errorlogPath(),
@@ -58,10 +63,9 @@ def makeRunner(settings: Settings) -> Runner:
         chroot=settings.chroot,
         notify=notifier(),
         watchdog=watchdogInterval(),
+        where=lambda: _where(root),
         terminal=not settings.detach and sys.stdin is not None and sys.stdin.isatty(),
     )
-    root = MultiService()
-    root.setName("svctree")
     # First: a second daemon must fail before it binds anything, and the identity
     # must be given away before anything is spawned.
     daemon.setServiceParent(root)
@@ -79,3 +83,14 @@ def makeRunner(settings: Settings) -> Runner:
         loglevel=settings.loglevel,
         stopTimeout=settings.stopTimeout,
     )
+
+
+def _where(root: MultiService) -> str:
+    """
+    @return: where the pools of a tree serve, for people.
+    """
+    from svctree.interfaces import IScalable
+    from svctree.process import eachService
+
+    pools: list[Any] = [one for one in eachService(root) if IScalable.providedBy(one)]
+    return " and ".join(url for pool in pools for url in pool.describe()["listeners"])

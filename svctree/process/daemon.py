@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -61,6 +62,7 @@ class DaemonService(Service):
         notify: Notify | NoNotify | None = None,
         watchdog: float = 0.0,
         terminal: bool = False,
+        where: Callable[[], str] = lambda: "",
         name: str | None = None,
         reactor: Any = None,
     ) -> None:
@@ -73,6 +75,8 @@ class DaemonService(Service):
         @param notify: where to report to (L{svctree.process.notifier}).
         @param watchdog: systemd's period in seconds, 0 for none.
         @param terminal: the operator sits at it: HUP ends the process, not reloads.
+        @param where: tells people and systemd where the tree serves, e.g.
+            C{http://127.0.0.1:8080/}.
         @param reactor: the global one when omitted.
         @raise IdentityError: there is no such user or group.
         """
@@ -87,6 +91,7 @@ class DaemonService(Service):
         self.readySince = 0.0
         self._chroot = chroot
         self._terminal = terminal
+        self._where = where
         self._watchdogPeriod = watchdog
         self._watchdog: WatchdogService | None = None
         self._reaper: ReaperService | None = None
@@ -199,7 +204,7 @@ class DaemonService(Service):
         self.operations.notify.ready(self._summary())
         if self._watchdog is not None:
             self._watchdog.startService()
-        self.status.ready()
+        self.status.ready(self._summary())
         self._log.info("ready, pid {pid}", pid=os.getpid())
 
     def stopService(self) -> None:
@@ -286,7 +291,8 @@ class DaemonService(Service):
             self.reactor.removeSystemEventTrigger(trigger)
 
     def _summary(self) -> str:
-        return f"serving, pid {os.getpid()}"
+        where = self._where()
+        return f"serving{' at ' if where else ''}{where} (pid {os.getpid()})"
 
 
 def rootOf(service: Any) -> Any:

@@ -7,7 +7,7 @@ each with one key that names it::
 
     {"pid": 4711}                       who the daemon is
     {"progress": "waiting for web"}     shown on a terminal
-    {"ready": 4711}                     the parent exits with status 0
+    {"ready": "serving at ..."}         printed; the parent exits with status 0
     {"failed": "...", "exitStatus": 3, "details": "...", "pidfile": null,
      "sockets": []}                     printed; the parent exits with that status
 """
@@ -53,9 +53,11 @@ class IStatus(Protocol):
         @param what: what the start is waiting for, in a few words.
         """
 
-    def ready(self) -> None:
+    def ready(self, summary: str = "") -> None:
         """
         The daemon serves.
+
+        @param summary: where, for the person who has started it.
         """
 
     def failed(
@@ -89,7 +91,7 @@ class Foreground:
         The log tells it already.
         """
 
-    def ready(self) -> None:
+    def ready(self, summary: str = "") -> None:
         """
         The log tells it already.
         """
@@ -118,8 +120,8 @@ class StatusPipe:
     def progress(self, what: str) -> None:
         self._send(progress=what)
 
-    def ready(self) -> None:
-        self._send(ready=os.getpid())
+    def ready(self, summary: str = "") -> None:
+        self._send(ready=summary)
         self._close()
 
     def failed(
@@ -274,6 +276,9 @@ def _understand(
         return None
     progress.clear()
     if "ready" in message:
+        if message["ready"] and sys.stdout is not None:
+            sys.stdout.write(message["ready"] + "\n")
+            sys.stdout.flush()
         return 0
     if "failed" in message:
         # Only then nobody listens on its sockets any more.

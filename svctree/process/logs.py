@@ -56,6 +56,10 @@ def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
     """
     wanted = LogLevel.levelWithName(level)
     predicate = LogLevelFilterPredicate(defaultLogLevel=wanted)
+    if wanted is LogLevel.info:
+        # That every service of the tree has come up or gone down in order is worth a
+        # line to whoever looks for a mistake; failures are of a higher level.
+        predicate.setLogLevelForNamespace("svctree.tree", LogLevel.warn)
     observer = FileLogObserver(
         DescriptorStream(fd),  # type: ignore[arg-type]
         _format,

@@ -24,11 +24,15 @@ def application(environ, start_response):
 def test_servesWhenItReturns(site: Site) -> None:
     """
     C{start} returns 0 when the pool serves: a client that connects the moment after
-    is answered, also when the application takes its time to import.
+    is answered, also when the application takes its time to import. It says where.
     """
     site.app(code=SLOW)
-    site.start()
+    done = site.svctree("start")
     assert site.get() == b"slow"
+    pid = int(site.pidfile.read_text())
+    socket = f"unix:{site.folder}/app.sock"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"serving at {site.url()} and {socket} (pid {pid})\n"
 
 
 def test_relativePaths(site: Site) -> None:
@@ -166,6 +170,19 @@ def test_missingFolders(site: Site, option: str, path: str) -> None:
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "/proc/nowhere" in done.stderr
     site.assertNothingLeft()
+
+
+def test_unknownUser(site: Site) -> None:
+    """
+    A user that does not exist is bad configuration, told with its place.
+    """
+    site.file("user = no-such-user-here\n")
+    done = site.svctree("start")
+    assert done.returncode == 78
+    assert done.stderr.startswith(
+        f"svctree: {site.folder}/app.ini:10: user: there is no user 'no-such-user-here'"
+    )
+    assert site.leftovers() == []
 
 
 def test_badConfiguration(site: Site) -> None:
