@@ -306,6 +306,33 @@ def test_fullDisk(daemon: Daemon) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
+@needsRoot
+def test_diskFillsUp(daemon: Daemon) -> None:
+    """
+    A disk that becomes full under a running daemon keeps it neither from serving,
+    nor from reloading, nor from ending in order.
+    """
+    disk = daemon.folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=True)
+    try:
+        daemon.configure(errorlog="disk/error.log")
+        daemon.start()
+        with (
+            open(disk / "filler", "wb", buffering=0) as filler,
+            pytest.raises(OSError, match="No space left"),
+        ):
+            while True:
+                filler.write(b"x" * 4096)
+        assert daemon.command("reload").returncode == 0
+        assert daemon.get() == "hello"
+        assert daemon.command("stop").returncode == 0
+        assert daemon.left() == []
+    finally:
+        daemon.kill()
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_brokenApplication(daemon: Daemon) -> None:
     """
     An application that cannot be imported: status 4, the reason and its traceback

@@ -234,6 +234,30 @@ def test_notRoot(publicDaemon: Daemon) -> None:
     assert publicDaemon.left() == ["error.log"]
 
 
+def test_unwritableFolders(publicDaemon: Daemon) -> None:
+    """
+    Where an ordinary user may not write, for pidfile, log, socket or control socket:
+    one line that names the place, and nothing left behind.
+    """
+    wrapper = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--"]
+    theirs = publicDaemon.folder / "theirs"
+    theirs.mkdir()
+    os.chown(publicDaemon.run, 54321, 54321)
+    for option, value in (
+        ("pidfile", "theirs/app.pid"),
+        ("errorlog", "theirs/error.log"),
+        ("listen", "unix:theirs/app.sock"),
+        ("control", "unix:theirs/app.ctl(600)"),
+    ):
+        publicDaemon.configure(**{option: value})
+        done = publicDaemon.command("start", wrapper=wrapper)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert "theirs" in line, line
+        assert os.listdir(theirs) == []
+        assert set(publicDaemon.left()) <= {"error.log"}
+
+
 def test_withoutTheCapability(publicDaemon: Daemon) -> None:
     """
     A root that may not change its user does not serve as root instead.
