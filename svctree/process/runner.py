@@ -126,6 +126,8 @@ class Runner:
                 self._beginLogging()
             self._sockets = _socketFiles(self._root)
             self._daemon.becomeOrdinary()
+            # A supervisor at the top that gives up ends the process.
+            self._root.onDown = self._failed
             started = self._root.startService()
         except BaseException:
             self._failed(Failure())

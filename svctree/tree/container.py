@@ -10,7 +10,7 @@ fails, and never stops what it has not started.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from twisted.application import service as _twisted
@@ -29,11 +29,13 @@ from svctree.tree.errors import (
     NoSuchService,
     NotAChild,
     PrivilegedPhaseIsSynchronous,
+    StartInterrupted,
     StopTree,
 )
 from svctree.tree.errors import Shutdown as GoneDown
 from svctree.tree.leaf import Service
 from svctree.tree.paths import join, keyOf, pathOf
+from svctree.tree.readiness import Readiness
 from svctree.tree.results import Waiters, asDeferred, drive
 from svctree.tree.shutdown import ChildStop, Shutdown, cancelPending
 from svctree.tree.startup import Startup
@@ -59,10 +61,13 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     @ivar namedServices: the named ones by name.
     @ivar keepGoing: whether the others stay up when a child fails to start; else
         (the default) they are stopped again and the start fails.
+    @ivar onDown: of the topmost container: called with the L{Failure} when it is
+        down because something in it gave up. The runner sets it.
     """
 
     keepGoing = False
     clock: Any = None
+    onDown: Callable[[Failure], object] | None = None
 
     # Most containers never need these.
     _state = State.NEW
@@ -71,6 +76,8 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     _shutdown: Shutdown | None = None
     _observers: tuple[events.Observer, ...] = ()
     _reason: events.Reason = None
+    _readiness: Readiness | None = None
+    _root: Any = None
     _failures: tuple[tuple[str, Failure], ...] = ()
 
     def __init__(self, *, keepGoing: bool | None = None) -> None:
@@ -219,7 +226,11 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     # The privileged phase.
 
     def privilegedStartService(self) -> None:
-        drive(self._privileging())
+        root = self._findRoot()
+        if root is None:
+            drive(self._privileging())
+        else:
+            root.privileged(lambda: drive(self._privileging()))
 
     def _privileging(self) -> Calls:
         children = self._children
@@ -264,7 +275,22 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
             are. It fails with the error of the first child that does not come up,
             after the others have been stopped again (see C{keepGoing}).
         """
-        return drive(self._starting())
+        root = self._findRoot()
+        if root is None:
+            return drive(self._starting())
+        return root.start(lambda: drive(self._starting()))
+
+    def _findRoot(self) -> Any:
+        """
+        @return: what does the duties of a root for us, if we are at the top and a
+            runner that does not has started us.
+        """
+        if self._root is None and not isinstance(self.parent, TreeContainer):
+            from svctree.tree.root import Root, isUnderTwistd
+
+            if isUnderTwistd():
+                self._root = Root(self)
+        return self._root
 
     def _starting(self) -> Calls:
         if self._startup is not None:
@@ -452,6 +478,8 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         self._startup = None
         self._up = True
         self._become(State.RUNNING)
+        if self._readiness is not None:
+            self._readiness.look()
 
     def _childSettled(self, startup: Startup) -> None:
         """
@@ -532,7 +560,11 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         @return: a Deferred that fires with C{(True, result)} for each, or fails
             with L{StopFailed} when all have stopped.
         """
-        stopping: Deferred[list[tuple[bool, Any]]] = drive(self._stopping())
+        stopping: Deferred[list[tuple[bool, Any]]]
+        if self._root is None:
+            stopping = drive(self._stopping())
+        else:
+            stopping = self._root.stop(lambda: drive(self._stopping()))
         return stopping
 
     def _stopping(self) -> Calls:
@@ -700,7 +732,63 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
         """
         @return: whether something above deals with our failures.
         """
-        return False
+        return self._root is not None
+
+    def _down(self, failure: Failure | None) -> None:
+        if failure is not None and not isinstance(self.parent, TreeContainer):
+            # There is nobody above who could restart us.
+            self.running = 0
+            if self.onDown is not None:
+                self.onDown(failure)
+                return
+        super()._down(failure)
+
+    # Readiness.
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires once for the present start, or the next: when
+            everything is up, L{probe} is content, and every child that has a
+            C{whenReady} is ready as well. It fails when the start does, or when the
+            container stops before.
+        """
+        if self._readiness is None:
+            self._readiness = Readiness(self)
+        waiter = self._readiness.wait()
+        if self._up:
+            self._readiness.look()
+        return waiter
+
+    def probe(self) -> Any:
+        """
+        Override to have the container ready only when something of its own is: a
+        Deferred or a coroutine is waited for, an error means "never".
+        """
+
+    def _readyAsks(self) -> list[Any]:
+        """
+        @return: what to call, to learn when the children are ready.
+        """
+        asks = []
+        for service in self._children:
+            ask = getattr(service, "whenReady", None)
+            if ask is not None and self._isRequired(service):
+                asks.append(ask)
+        return asks
+
+    def _isRequired(self, service: Any) -> bool:
+        """
+        @return: whether we are not ready without a child.
+        """
+        return self._recordOf(service) == Record.UP
+
+    def _isReady(self) -> None:
+        self._publish(events.ServiceReady(path=self.path, service=self))
+
+    def _endReadiness(self, failure: Failure) -> None:
+        readiness, self._readiness = self._readiness, None
+        if readiness is not None:
+            readiness.end(failure)
 
     # What the children tell.
 
@@ -822,6 +910,9 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
     def _become(self, state: State, reason: events.Reason = None) -> None:
         before, self._state = self._state, state
         self._reason = reason
+        if self._readiness is not None and state in _NEVER_READY:
+            failure = reason if isinstance(reason, Failure) else None
+            self._endReadiness(failure or Failure(StartInterrupted(self.path)))
         if before is not state:
             event = events.transition(self.path, before, state, reason, self)
             self._publish(event)
@@ -866,15 +957,20 @@ class MultiService(Service, TreeContainer, _twisted.MultiService):
 
 _VOLATILE = (
     "_observers",
+    "_readiness",
     "_reason",
+    "_root",
     "_shutdown",
     "_startup",
     "_state",
     "_stops",
     "_up",
-    "clock",
     "_failures",
+    "clock",
+    "onDown",
 )
+
+_NEVER_READY = (State.STOPPING, State.FAILED)
 
 _UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP, Record.STOPPING])
 

@@ -128,6 +128,16 @@ class ServiceFailed(Transition):
 
 
 @dataclass(frozen=True)
+class ServiceReady(TreeEvent):
+    """
+    Everything in a container that had to be ready is.
+    """
+
+    def line(self) -> str:
+        return f"{self.path}: ready"
+
+
+@dataclass(frozen=True)
 class ManyServices(TreeEvent):
     """
     So many plain children of one container made the same transition that a line
@@ -259,6 +269,7 @@ __all__ = [
     "Reason",
     "RestartScheduled",
     "ServiceFailed",
+    "ServiceReady",
     "ServiceRunning",
     "ServiceStarting",
     "ServiceStopped",

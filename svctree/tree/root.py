@@ -2,9 +2,12 @@
 The root of a tree that Twisted's own runner starts.
 
 C{twistd} does not look at what C{startService} returns, shows a traceback for every
-exception, and always ends with status 0 once its reactor has run. So the topmost
-container of ours speaks for the tree: a start that fails, at once or later, ends the
-process with one readable line and the status that fits the failure.
+exception, waits for ever for a stop, and always ends with status 0 once its reactor
+has run. So the topmost container of ours, whatever Twisted object stands above it,
+speaks for the tree: a start that fails, at once or later, and a supervisor that gives
+up end the process with one readable line and the status that fits the failure; a stop
+has a bound; and C{reactor.stop()} works during the start, when the reactor does not
+run yet.
 
 Under C{twistd} without C{-n} the process in the foreground reports success before an
 asynchronous start has come to its end; nothing can be done about that from here (the
@@ -17,17 +20,29 @@ import atexit
 import contextlib
 import os
 import sys
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from svctree.tree import events
+from svctree.tree.children import TreeContainer
 from svctree.tree.container import MultiService
+from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran
+from svctree.tree.paths import pathOf
 
-__all__ = ["RootService", "endProcess", "explain"]
+__all__ = [
+    "Root",
+    "RootService",
+    "endProcess",
+    "explain",
+    "isUnderTwistd",
+    "unstopped",
+]
 
 _log = Logger()
 
@@ -37,8 +52,9 @@ def explain(error: BaseException) -> str:
     @return: what to tell people: the message, and below it the error's C{details}
         (an application's traceback) where it has some.
     """
-    details = str(getattr(error, "details", "")).rstrip()
-    return f"{error}\n{details}" if details else str(error)
+    details = str(getattr(error, "details", "") or "").rstrip()
+    message = str(error) or type(error).__name__
+    return f"{message}\n{details}" if details else message
 
 
 def endProcess(status: int) -> None:
@@ -67,36 +83,159 @@ def isForPeople(error: BaseException) -> bool:
     return hasattr(error, "exitStatus")
 
 
-class RootService(MultiService):
+def isUnderTwistd() -> bool:
     """
-    A container that ends the process when it cannot start.
+    @return: whether a runner of Twisted's is starting an application just now, as
+        its functions are on the stack.
+    """
+    runners = _runners()
+    if not runners:
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in runners:
+            return True
+        frame = frame.f_back
+    return False
 
-    Errors that are meant for people carry C{exitStatus}; of any other error people
-    get the traceback, and the status is 1.
 
-    @ivar reactor: what is stopped; the global one unless set.
+def _runners() -> set[CodeType]:
+    found = set()
+    for module, names in _STARTERS.items():
+        here: Any = sys.modules.get(module)
+        for name in names:
+            starter = here
+            for part in name.split("."):
+                starter = getattr(starter, part, None)
+            code = getattr(starter, "__code__", None)
+            if code is not None:
+                found.add(code)
+    return found
+
+
+_STARTERS = {
+    "twisted.application.app": ("startApplication",),
+    "twisted.application.twist._twist": ("Twist.startService",),
+    "twisted.scripts._twistd_unix": ("UnixApplicationRunner.startApplication",),
+}
+
+
+def unstopped(container: Any) -> list[Any]:
+    """
+    @return: the services that have been told to stop and have not.
+    """
+    found: list[Any] = []
+    waiting = [container]
+    while waiting:
+        for stop in list(waiting.pop()._stops.values()):
+            if isinstance(stop.service, TreeContainer):
+                waiting.append(stop.service)
+            else:
+                found.append(stop.service)
+    return found
+
+
+class Root:
+    """
+    Does the duties of a root for one container.
+
+    @ivar container: the topmost container of ours.
+    @ivar reactor: what is stopped; the global one unless given.
     @ivar end: called with the exit status.
+    @ivar stopTimeout: seconds for the stop of the whole tree.
     """
 
-    reactor: Any = None
-    end: Callable[[int], None] = staticmethod(endProcess)
+    def __init__(
+        self,
+        container: Any,
+        reactor: Any = None,
+        end: Callable[[int], object] | None = None,
+        stopTimeout: float | None = None,
+    ) -> None:
+        if reactor is None:
+            reactor = getattr(container, "reactor", None)
+        if reactor is None:
+            from twisted.internet import reactor
+        self.container = container
+        self.reactor: Any = reactor
+        self.end: Callable[[int], object] = end or getattr(container, "end", endProcess)
+        if stopTimeout is None:
+            stopTimeout = getattr(container, "stopTimeout", 60.0)
+        self.stopTimeout = stopTimeout
+        self._failing = False
+        if container.onDown is None:
+            container.onDown = self.failed
 
-    def privilegedStartService(self) -> None:
+    def privileged(self, begin: Callable[[], None]) -> None:
+        """
+        Run the privileged phase.
+        """
         try:
-            super().privilegedStartService()
+            with self._stopsLater():
+                begin()
         except Exception as error:
             self._showPlainly(error)
             raise
 
-    def startService(self) -> Any:
+    def start(self, begin: Callable[[], Any]) -> Any:
+        """
+        Start the tree.
+
+        @return: what C{begin} returns; its failure has been dealt with.
+        """
         try:
-            started = super().startService()
+            with self._stopsLater():
+                started = begin()
         except Exception as error:
             self._showPlainly(error)
             raise
+        self.container.whenReady().addErrback(lambda _: None)
         if isinstance(started, Deferred):
-            started.addErrback(self._failedLater)
+            started.addErrback(self.failed)
         return started
+
+    def stop(self, begin: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        """
+        Stop the tree, and wait no longer than C{stopTimeout}.
+
+        @return: a Deferred that does not fail.
+        """
+        done: Deferred[Any] = Deferred()
+        overdue = self.reactor.callLater(self.stopTimeout, self._overdue, done)
+
+        def stopped(result: object) -> None:
+            if overdue.active():
+                overdue.cancel()
+            if isinstance(result, Failure):
+                self._reportStop(result)
+                result = None
+            if not done.called:
+                done.callback(result)
+
+        begin().addBoth(stopped)
+        return done
+
+    def failed(self, failure: Failure) -> None:
+        """
+        The tree is of no use any more: say why, and end the process.
+        """
+        if failure.check(StartInterrupted) or self._failing:
+            # Whoever stopped the tree knows why.
+            return
+        self._failing = True
+        error = failure.value
+        assert error is not None
+        if isForPeople(error):
+            _log.critical("{message}", message=explain(error))
+        else:
+            where = getattr(error, "servicePath", None)
+            _log.failure("{message}", failure, message=_placed(where, explain(error)))
+        self.end(int(getattr(error, "exitStatus", 1)))
+        self.reactor.callWhenRunning(self._stopReactor)
+
+    def _stopReactor(self) -> None:
+        with contextlib.suppress(ReactorNotRunning):
+            self.reactor.stop()
 
     def _showPlainly(self, error: Exception) -> None:
         """
@@ -105,7 +244,7 @@ class RootService(MultiService):
         """
         if not isForPeople(error):
             return
-        self.end(int(error.exitStatus))  # type: ignore[attr-defined]
+        self.end(int(getattr(error, "exitStatus", 1)))
         previous = sys.excepthook
 
         def hook(
@@ -120,15 +259,62 @@ class RootService(MultiService):
 
         sys.excepthook = hook
 
-    def _failedLater(self, failure: Failure) -> None:
-        error = failure.value
-        assert error is not None
-        if isForPeople(error):
-            _log.critical("{message}", message=explain(error))
-        else:
-            _log.failure("the service tree did not start", failure)
-        self.end(int(getattr(error, "exitStatus", 1)))
+    @contextlib.contextmanager
+    def _stopsLater(self) -> Iterator[None]:
+        """
+        While services start before the reactor runs, C{reactor.stop()} means: stop as
+        soon as it does.
+        """
         reactor = self.reactor
-        if reactor is None:
-            from twisted.internet import reactor
-        reactor.callWhenRunning(reactor.stop)
+        if getattr(reactor, "running", True) or "stop" in vars(reactor):
+            yield
+            return
+        reactor.stop = lambda: reactor.callWhenRunning(self._stopReactor)
+        try:
+            yield
+        finally:
+            del reactor.stop
+
+    def _reportStop(self, failure: Failure) -> None:
+        if failure.check(StopFailed):
+            # One line for each child that has something to say.
+            for path, each in failure.value.failures:  # type: ignore[union-attr]
+                _log.error("{line}", line=_placed(path, each.getErrorMessage()))
+        else:
+            _log.failure("while stopping", failure)
+
+    def _overdue(self, done: Deferred[Any]) -> None:
+        for service in unstopped(self.container):
+            path = pathOf(service)
+            failure = Failure(StopOverran(path, self.stopTimeout))
+            event = events.StopOverdue(path=path, reason=failure, service=service)
+            events.publish(self.container, event)
+            kill: Any = getattr(service, "killService", None)
+            if kill is not None:
+                try:
+                    kill()
+                except Exception:
+                    _log.failure("{path}: cannot be killed", path=path)
+        self.end(1)
+        if not done.called:
+            done.callback(None)
+
+
+def _placed(path: str | None, message: str) -> str:
+    if path is None or message.startswith(path):
+        return message
+    return f"{path}: {message}"
+
+
+class RootService(MultiService):
+    """
+    A container that is meant to be the root of a tree.
+
+    @ivar reactor: what is stopped; the global one unless set.
+    @ivar end: called with the exit status.
+    @ivar stopTimeout: seconds for the stop of the whole tree.
+    """
+
+    reactor: Any = None
+    end: Callable[[int], object] = staticmethod(endProcess)
+    stopTimeout = 60.0

@@ -13,7 +13,7 @@ import random as _random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,7 +22,7 @@ from svctree.interfaces import IPlacing
 from svctree.tree import events
 from svctree.tree.bringing import Bringing
 from svctree.tree.child import Child
-from svctree.tree.container import MultiService
+from svctree.tree.container import Calls, MultiService
 from svctree.tree.errors import (
     ChildIsRunning,
     RestartLimitReached,
@@ -193,12 +193,16 @@ class Supervisor(MultiService):
 
     # Starting and stopping as a whole.
 
-    def startService(self) -> Any:
-        """
-        Start the children, one after another.
+    def _starting(self) -> Calls:
+        # Nothing is walked from outside: one child waits for the other.
+        return self._start()
+        yield
 
-        @return: L{None} if all are up, else a Deferred that fires when they are.
-        """
+    def _stopping(self) -> Calls:
+        return self._stop()
+        yield
+
+    def _start(self) -> Deferred[None] | None:
         if self._bringing is not None:
             return self._bringing.wait()
         if self._up:
@@ -211,14 +215,7 @@ class Supervisor(MultiService):
         bringing = self._bringing = Bringing(self)
         return bringing.begin()
 
-    def stopService(self) -> Deferred[list[tuple[bool, Any]]]:
-        """
-        Stop the children, one after another, the last one first. A child that takes
-        too long is left behind.
-
-        @return: a Deferred that fires with C{(True, result)} for each, or fails
-            with L{StopFailed} when all have stopped or were left behind.
-        """
+    def _stop(self) -> Deferred[list[tuple[bool, Any]]]:
         shutdown = self._shutdown
         idle = not self._up and self._bringing is None
         if shutdown is not None and idle:
@@ -230,7 +227,7 @@ class Supervisor(MultiService):
         if bringing is not None:
             bringing.abandon()
         if idle and not self._hasWork():
-            return super().stopService()
+            return succeed([])
         self._become(State.STOPPING)
         stopping = self._supervision.bringDown(rollback=False)
         if bringing is not None:
@@ -251,6 +248,8 @@ class Supervisor(MultiService):
         self._bringing = None
         self._up = True
         self._become(State.RUNNING)
+        if self._readiness is not None:
+            self._readiness.look()
         for child in list(self._books.values()):
             # It went down while its siblings were starting.
             fell, child.fell = child.fell, None
@@ -393,6 +392,10 @@ class Supervisor(MultiService):
             self.path,
         )
         self._goDown(Failure(error))
+
+    def _isRequired(self, service: Any) -> bool:
+        temporary = self._child(service).spec.restart is Restart.TEMPORARY
+        return super()._isRequired(service) and not temporary
 
     # What the supervision does to the books.
 
