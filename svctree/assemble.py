@@ -5,6 +5,7 @@ From settings to the tree: what all doors build.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from svctree.listen import ListenerService
@@ -40,10 +41,28 @@ def makeTree(settings: Settings) -> RootService:
         backlog=settings.backlog,
         proxyProtocol=settings.proxyProtocol,
         scheme=_SCHEMES.get(settings.protocol, settings.protocol),
+        reread=_addressesOf(settings),
     )
     listener.setServiceParent(tree)
     makePool(settings).setServiceParent(tree)
     return tree
+
+
+def _addressesOf(settings: Settings) -> Callable[[], Sequence[str]] | None:
+    """
+    @return: what a reload asks for the addresses of the file as it is then; L{None}
+        without a file.
+    """
+    again, file = settings.again, settings.file
+    if file is None or again is None:
+        return None
+
+    def addresses() -> Sequence[str]:
+        # Unreadable for whom the process has become is not the same as wrong.
+        with open(file, "rb"):
+            return again().listen
+
+    return addresses
 
 
 def makePool(settings: Settings) -> PoolService:

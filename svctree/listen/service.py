@@ -12,9 +12,9 @@ from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
-from svctree.interfaces import IDescribable, IListener
+from svctree.interfaces import IDescribable, IListener, IReloadable
 from svctree.listen.address import Address, TCPAddress, UnixAddress
 from svctree.listen.adopted import adoptPort
 from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
@@ -56,6 +56,7 @@ class ListenerService(Service):
         factory: IProtocolFactory | None = None,
         scheme: str | None = None,
         reactor: Any = None,
+        reread: Callable[[], Sequence[str | Address]] | None = None,
         inheritance: Inheritance | None = None,
     ) -> None:
         """
@@ -66,6 +67,8 @@ class ListenerService(Service):
         @param scheme: how L{urls} begin; by default C{http}, and nothing with a
             factory.
         @param reactor: for C{factory}; by default the global one.
+        @param reread: gives the addresses of this moment; makes the listener one
+            that can be reloaded.
         @param inheritance: what may be adopted; by default what this process was
             given.
         @raise AddressError: one of C{addresses} is none.
@@ -78,6 +81,9 @@ class ListenerService(Service):
         self._scheme = scheme if scheme is not None else "" if factory else "http"
         self._reactor = reactor
         self._inheritance = inheritance
+        self._reread = reread
+        if reread is not None:
+            alsoProvides(self, IReloadable)
         self._bound: list[Bound] = []
         self._ports: list[tuple[Bound, IListeningPort]] = []
         self._observers: list[Callable[[ListenerService], object]] = []
@@ -87,7 +93,9 @@ class ListenerService(Service):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
         # Sockets and whoever watches them belong to this process.
-        return {**state, "_bound": [], "_ports": [], "_observers": [], "_reactor": None}
+        for name in ("_bound", "_ports", "_observers"):
+            state[name] = []
+        return {**state, "_reactor": None, "_reread": None}
 
     # The life cycle
 
@@ -163,6 +171,28 @@ class ListenerService(Service):
 
     def unwatch(self, observer: Callable[[ListenerService], object]) -> None:
         self._observers.remove(observer)
+
+    def reload(self) -> Deferred[None]:
+        """
+        Listen where C{reread} says now. What can be read no more, by the identity
+        that the process has changed to, has not changed.
+
+        @return: as L{rebind}.
+        """
+        if self._reread is None:  # it was saved and loaded
+            return succeed(None)
+        try:
+            addresses = _parsed(self._reread())
+        except OSError as error:
+            self._log.warn(
+                "{listener}: the addresses stay as they are: {error}",
+                listener=self.name,
+                error=str(error),
+            )
+            return succeed(None)
+        if addresses == self.addresses:
+            return succeed(None)
+        return self.rebind(addresses)
 
     def rebind(self, addresses: Sequence[str | Address]) -> Deferred[None]:
         """

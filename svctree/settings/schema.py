@@ -10,7 +10,7 @@ the groups of the daemon and of the listeners as well.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import attrs
@@ -463,11 +463,16 @@ class Settings(
         C{--workers}, C{SVCTREE_WORKERS}.
     @ivar root: the folder of the file, or the working directory without one.
     @ivar file: the path of the file.
+    @ivar again: reads the same sources anew; L{None} for settings that came from
+        keywords alone.
     """
 
     origins: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
     root: str = attrs.field(default="", repr=False, eq=False)
     file: str | None = attrs.field(default=None, repr=False, eq=False)
+    again: Callable[[], Settings] | None = attrs.field(
+        default=None, repr=False, eq=False
+    )
 
     def __init__(
         self,
@@ -475,10 +480,16 @@ class Settings(
         origins: Mapping[str, str] | None = None,
         root: str = "",
         file: str | None = None,
+        again: Callable[[], Settings] | None = None,
         **keywords: object,
     ) -> None:
         super().__init__(**keywords)
-        for name, value in (("origins", origins or {}), ("root", root), ("file", file)):
+        for name, value in (
+            ("origins", origins or {}),
+            ("root", root),
+            ("file", file),
+            ("again", again),
+        ):
             object.__setattr__(self, name, value)
 
     @classmethod

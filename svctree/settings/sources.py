@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from svctree.settings.inifile import IniFile, readIni
@@ -40,14 +41,25 @@ def loadSettings(
         for the working directory.
     @raise SettingsError: with all problems of all sources.
     """
-    gathered = _Gathered(os.getcwd() if folder is None else folder)
+    folder = os.getcwd() if folder is None else folder
+    environ = dict(os.environ) if environ is None else environ
+    flags = list(flags)
+    gathered = _Gathered(folder)
     file = None
     if path is not None:
         file = readIni(path)
         gathered.addFile(file)
-    gathered.addEnvironment(os.environ if environ is None else environ)
+    gathered.addEnvironment(environ)
     gathered.addFlags(flags)
-    return gathered.settings(file)
+    # A daemon has another working directory by the time it reads again.
+    again = partial(
+        loadSettings,
+        None if path is None else os.path.abspath(path),
+        flags=flags,
+        environ=environ,
+        folder=folder,
+    )
+    return gathered.settings(file).changed(again=again)
 
 
 class _Gathered:
