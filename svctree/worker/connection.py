@@ -151,6 +151,8 @@ class Connection:
             ):
                 self.deadline = monotonic() + loop.keepalive
                 self._phase = IDLE
+                if loop.keepaliveIsSoon:
+                    loop.wheel.arm(self, self.deadline)
                 return
             self._advance(self._answered, outcome)
         elif event is not None:

@@ -62,6 +62,7 @@ class Loop:
         told to retire.
     @ivar now: the monotonic clock at the beginning of this turn, in seconds.
     @ivar keepalive: seconds that a connection may be idle.
+    @ivar keepaliveIsSoon: that deadline may have to be brought closer.
     @ivar retiring: L{retire} was called.
     @ivar grace: what it was called with.
     """
@@ -75,6 +76,8 @@ class Loop:
     ) -> None:
         self.config = config
         self.keepalive = config.keepaliveTimeout
+        # Else the wheel looks at a connection before it can have been idle too long.
+        self.keepaliveIsSoon = config.keepaliveTimeout < config.headerTimeout
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], None]] = _Handlers()
         self.wheel = Wheel()

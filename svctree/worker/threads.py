@@ -197,8 +197,10 @@ class ThreadedLoop(Loop):
             self._fill()
         self._live(self._main)
         for thread in self._threads:
-            if not self._abandoned:
-                thread.join()
+            thread.join(0.05 if self._abandoned else None)
+            if thread.is_alive():
+                # Abandoned in the middle of a request: it may yet want all of this.
+                return
         self._end()
         self._house.close()
         os.close(self._freed)
