@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.http import Client
-from tests.support.processes import BIN, Processes, Running, inSession
+from tests.support.processes import (
+    BIN,
+    Processes,
+    Running,
+    childrenOf,
+    inSession,
+    waitUntil,
+)
 from tests.support.python import whyNotNobody
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,6 +69,73 @@ def test_demo(processes: Processes, tmp_path: Path, number: int) -> None:
     assert (tmp_path / "demo.sock").exists()
     stops(running, number)
     assert not (tmp_path / "demo.sock").exists()
+
+
+def test_operatorSignals(processes: Processes, tmp_path: Path) -> None:
+    """
+    HUP reloads with new code, TTIN and TTOU scale; a broken application leaves the
+    old one serving.
+    """
+    site = tmp_path / "hupsite.py"
+    code = (
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Length', '1')])\n"
+        "    return [b'{}']\n"
+    )
+    site.write_text(code.format(1))
+    running = processes.start(
+        [
+            BIN / "twistd",
+            "-n",
+            "--pidfile=",
+            "svctree",
+            "--workers=1",
+            "--listen=tcp:127.0.0.1:0",
+            "hupsite:application",
+        ],
+        cwd=tmp_path,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert answered(running) == b"1"
+    site.write_text(code.format(2))
+    running.signal(signal.SIGHUP)
+    running.waitFor("generation 2 serves")
+    assert answered(running) == b"2"
+    site.write_text("import nothing_of_this_name\n")
+    running.signal(signal.SIGHUP)
+    running.waitFor("(?s)reload failed, generation 2 serves on.*nothing_of_this_name")
+    assert answered(running) == b"2"
+    (zygote,) = childrenOf(running.pid)
+    running.signal(signal.SIGTTIN)
+    waitUntil(lambda: len(childrenOf(zygote)) == 2, "another worker")
+    running.signal(signal.SIGTTOU)
+    waitUntil(lambda: len(childrenOf(zygote)) == 1, "one worker less")
+    stops(running)
+
+
+def test_secondSignalIsFast(processes: Processes, tmp_path: Path) -> None:
+    """
+    Asked twice, it does not wait for what is in hand; nor does it when asked by QUIT.
+    """
+    (tmp_path / "slowsite.py").write_text(
+        "import time\ndef application(e, s): time.sleep(30)\n"
+    )
+    for numbers in ([signal.SIGTERM, signal.SIGTERM], [signal.SIGQUIT]):
+        running = twistd(
+            processes,
+            tmp_path,
+            *("svctree", "--workers=1", "--listen=tcp:127.0.0.1:0"),
+            "slowsite:application",
+        )
+        port = int(running.waitFor(SERVES)[1])
+        client = Client(port)
+        client.send()
+        for number in numbers:
+            running.signal(number)
+            running.waitFor(f"received {signal.Signals(number).name}")
+        assert running.wait(5.0) == 0
+        assert inSession(running.pid) == []
+        client.close()
 
 
 def test_help() -> None:
