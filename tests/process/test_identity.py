@@ -80,7 +80,7 @@ def test_remarks() -> None:
     """
     root without a user is a warning; a user without root is a notice.
     """
-    given = Identity.resolve("54321")
+    given = Identity.resolve(os.getuid() + 54321)
     assert given.remarks(0) == []
     assert given.remarks(1000)[0][0] == "notice"
     assert Identity().remarks(0)[0][0] == "warning"
