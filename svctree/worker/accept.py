@@ -13,6 +13,8 @@ Policy:
   one, as long as clients only connect and do not ask yet. Who has accepted registers
   anew, and so goes to the end of the line. (Measured: of 32 such connections one worker
   of four got all, with this each got 8.)
+- Who stops accepting takes one more connection of each socket: the kernel may have
+  woken this worker for it, and then nobody else.
 - When descriptors or memory have run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), the
   connections stay in the kernel's queue, and the sockets leave the poll set, so that
   the processor is not spent on trying. They come back when a connection of this
@@ -105,12 +107,14 @@ class Acceptor:
             del house.handlers[fd]
             house.epoll.unregister(fd)
 
-    def drain(self) -> None:
+    def drain(self, most: int = sys.maxsize) -> None:
         """
-        Take all connections that the kernel's queues hold now.
+        Take the connections that the kernel's queues hold now.
+
+        @param most: so many of each.
         """
         for origin in self._origins:
-            self._accept(origin, sys.maxsize)
+            self._accept(origin, most)
 
     def _accept(self, origin: Origin, most: int) -> None:
         accept = origin.socket.accept

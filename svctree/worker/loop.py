@@ -130,10 +130,14 @@ class Loop:
             which is answered with C{Connection: close}.
         @param drain: first take the connections that wait in the kernel's queues.
         """
-        if drain and not self.retiring:
-            self._acceptor.drain()
+        first = not self.retiring
         self._acceptor.stop()
         self.retiring = True
+        if drain:
+            self._acceptor.drain()
+        elif first:
+            # A connection that woke this worker, and so no other, may still wait.
+            self._acceptor.drain(1)
         self.grace = grace
         for connection in list(self.connections):
             connection.retire(self.now, grace)

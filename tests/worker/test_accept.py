@@ -16,7 +16,9 @@ from svctree.worker.accept import Acceptor
 from svctree.worker.config import WorkerConfig
 from svctree.worker.origin import Origin
 from svctree.worker.timers import Wheel
-from tests.support.loops import listening
+from tests.support.applications import hello
+from tests.support.loops import RunningLoop, listening, readResponse
+from tests.support.processes import waitUntil
 
 
 class FakePoll:
@@ -172,3 +174,26 @@ def test_drain() -> None:
     house.acceptor.stop()
     assert house.epoll.masks == {}
     house.close()
+
+
+def test_lastOne() -> None:
+    """
+    A connection that arrives in the moment in which a worker retires is served: the
+    kernel may have woken this worker for it and no other.
+    """
+    with RunningLoop(hello, workermodel="prefork") as running:
+        clients: list[socket.socket] = []
+
+        def retire() -> None:
+            # The loop is in the middle of a turn.
+            clients.append(running.connect())
+            running.loop.retire(0.0, False)
+
+        running.call(retire)
+        waitUntil(lambda: clients, "the connection")
+        clients[0].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head, _body = readResponse(clients[0])
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close" in head
+        clients[0].close()
+        running.thread.join(10)
