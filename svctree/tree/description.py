@@ -143,5 +143,5 @@ def _needsNothing(service: object) -> bool:
 
 def _isOurs(parent: type) -> bool:
     # The containers' constructors take nothing in Twisted; ours tell their settings.
-    ours = ("twisted.application.service", "svctree.tree.container")
+    ours = ("twisted.application.service", "svctree.tree.books")
     return parent is object or parent.__module__ in ours

@@ -233,6 +233,20 @@ class HealthCheckFailed(TreeError):
         self.cause = cause
 
 
+class ProcessKeepsEnding(TreeError):
+    """
+    A process that is monitored ends as soon as it is started, time and again.
+
+    @ivar name: what the C{ProcessMonitor} calls it.
+    @ivar times: how often in a row.
+    """
+
+    def __init__(self, name: str, times: int) -> None:
+        super().__init__(f"the process {name!r} ended at once, {times} times in a row")
+        self.name = name
+        self.times = times
+
+
 class Shutdown(TreeError):
     """
     A supervisor went down in good order: C{normal} and C{shutdown} are not errors
@@ -335,6 +349,7 @@ __all__ = [
     "NoSuchService",
     "NotAChild",
     "PrivilegedPhaseIsSynchronous",
+    "ProcessKeepsEnding",
     "RequirementMissing",
     "RestartLimitReached",
     "Shutdown",

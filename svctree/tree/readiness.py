@@ -4,15 +4,15 @@ When a container is ready: its own probe says so, and every child that has to be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.python.failure import Failure
 
+from svctree.tree import events
+from svctree.tree.books import Books
 from svctree.tree.results import Waiters, asDeferred
-
-if TYPE_CHECKING:
-    from svctree.tree.container import MultiService
+from svctree.tree.states import Record
 
 
 class Readiness:
@@ -24,7 +24,7 @@ class Readiness:
     @ivar ready: it is.
     """
 
-    def __init__(self, container: MultiService) -> None:
+    def __init__(self, container: Readied) -> None:
         self._container = container
         self._waiters = Waiters()
         self._looking = False
@@ -76,4 +76,64 @@ class Readiness:
             self.end(failure.value.subFailure)  # type: ignore[union-attr]
 
 
-__all__ = ["Readiness"]
+class Readied(Books):
+    """
+    The layer of containers that knows when they are ready.
+    """
+
+    _readiness: Readiness | None = None
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires once for the present start, or the next: when
+            everything is up, L{probe} is content, and every child that has a
+            C{whenReady} is ready as well. It fails when the start does, or when the
+            container stops before.
+        """
+        if self._readiness is None:
+            self._readiness = Readiness(self)
+        waiter = self._readiness.wait()
+        if self._up:
+            self._readiness.look()
+        return waiter
+
+    def probe(self) -> Any:
+        """
+        Override to have the container ready only when something of its own is: a
+        Deferred or a coroutine is waited for, an error means "never".
+        """
+
+    def _readyAsks(self) -> list[Any]:
+        """
+        @return: what to call, to learn when the children are ready.
+        """
+        asks = []
+        for service in self._children:
+            ask = getattr(service, "whenReady", None)
+            if ask is not None and self._isRequired(service):
+                asks.append(ask)
+        return asks
+
+    def _isRequired(self, service: Any) -> bool:
+        """
+        @return: whether we are not ready without a child.
+        """
+        return self._recordOf(service) == Record.UP
+
+    def _isReady(self) -> None:
+        self._publish(events.ServiceReady(path=self.path, service=self))
+
+    def _endReadiness(self, failure: Failure) -> None:
+        readiness, self._readiness = self._readiness, None
+        if readiness is not None:
+            readiness.end(failure)
+
+    def _lookIfReady(self) -> None:
+        """
+        Everything is up.
+        """
+        if self._readiness is not None:
+            self._readiness.look()
+
+
+__all__ = ["Readied", "Readiness"]

@@ -158,7 +158,8 @@ class Root:
             from twisted.internet import reactor
         self.container = container
         self.reactor: Any = reactor
-        self.end: Callable[[int], object] = end or getattr(container, "end", endProcess)
+        wanted: Any = end or getattr(container, "end", endProcess)
+        self.end: Callable[[int], object] = wanted
         if stopTimeout is None:
             stopTimeout = getattr(container, "stopTimeout", 60.0)
         self.stopTimeout = stopTimeout

@@ -14,7 +14,7 @@ from svctree.tree.errors import StopFailed
 from svctree.tree.results import Waiters, afterThis
 
 if TYPE_CHECKING:
-    from svctree.tree.container import MultiService
+    from svctree.tree.stopping import Stopping
 
 Listener = Callable[[bool, Any], object]
 
@@ -100,7 +100,7 @@ class Shutdown:
         "walking",
     )
 
-    def __init__(self, container: MultiService, rollback: bool) -> None:
+    def __init__(self, container: Stopping, rollback: bool) -> None:
         self._container = container
         self.rollback = rollback
         self.walking = True

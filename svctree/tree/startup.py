@@ -14,7 +14,7 @@ from svctree.tree.results import Waiters, afterThis
 from svctree.tree.states import Record
 
 if TYPE_CHECKING:
-    from svctree.tree.container import MultiService
+    from svctree.tree.starting import Starting
 
 
 class Startup:
@@ -24,6 +24,7 @@ class Startup:
     @ivar walking: the calls are still going out, so that it cannot be over yet.
     @ivar over: it has succeeded, failed or been interrupted; late results of
         children are of no interest any more.
+    @ivar held: the children that wait for a sibling.
     @ivar undoing: it has failed, and what had come up is being stopped.
     """
 
@@ -32,12 +33,13 @@ class Startup:
         "_failure",
         "_pending",
         "_waiters",
+        "held",
         "over",
         "undoing",
         "walking",
     )
 
-    def __init__(self, container: MultiService) -> None:
+    def __init__(self, container: Starting) -> None:
         self._container = container
         self._pending: dict[int, tuple[Any, Deferred[Any]]] = {}
         self._waiters = Waiters()
@@ -45,6 +47,7 @@ class Startup:
         self.walking = True
         self.over = False
         self.undoing = False
+        self.held: list[Any] = []
 
     def wait(self) -> Deferred[None]:
         """
@@ -82,7 +85,7 @@ class Startup:
             return fail(self._failure)
         if self.over and not self.undoing:
             return None
-        if self.undoing or self._pending:
+        if self.undoing or self._pending or self.held:
             return self.wait()
         self._finish()
         return None
@@ -91,7 +94,7 @@ class Startup:
         """
         Finish if nothing is left to wait for.
         """
-        if not (self.walking or self.over or self._pending):
+        if not (self.walking or self.over or self._pending or self.held):
             self._finish()
 
     def interrupt(self, path: str) -> None:

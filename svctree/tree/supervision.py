@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from svctree.tree import events
+from svctree.tree.books import noteWhere
 from svctree.tree.bounds import Bound, Nap
 from svctree.tree.child import Child
-from svctree.tree.container import noteWhere
 from svctree.tree.errors import (
     DoNotRestart,
     Ignore,
@@ -450,7 +450,7 @@ class Supervision:
         if child.spec.factory is not None:
             supervisor._renew(child, child.spec.factory())
         child.restarts += 1
-        supervisor._privilege(supervisor._callee(child.service))
+        supervisor._privilege(child.service)
         waiting = self.start(child)
         if waiting is not None:
             await waiting

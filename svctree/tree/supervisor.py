@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -18,11 +19,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from svctree.interfaces import IPlacing
+from svctree.interfaces import IDescribable, IPlacing
 from svctree.tree import events
+from svctree.tree.books import Calls
 from svctree.tree.bringing import Bringing
 from svctree.tree.child import Child
-from svctree.tree.container import Calls, MultiService
+from svctree.tree.container import MultiService
 from svctree.tree.errors import (
     ChildIsRunning,
     RestartLimitReached,
@@ -39,7 +41,7 @@ from svctree.tree.states import TO_BE_STOPPED, Record, State
 from svctree.tree.supervision import Supervision
 
 
-@implementer(IPlacing)
+@implementer(IPlacing, IDescribable)
 class Supervisor(MultiService):
     """
     Starts its children in order, keeps them running, and stops them in reverse.
@@ -50,7 +52,8 @@ class Supervisor(MultiService):
     @param maxRestarts: more restarts than this
     @param within: in so many seconds, and the supervisor gives up: it stops all
         children and is down itself. 0 restarts means never restart.
-    @param backOff: the delays between restarts in a row.
+    @param backOff: the delays between restarts in a row; a L{BackOff}, or its fields
+        as a mapping.
     @param autoShutdown: C{never}, C{anySignificant} or C{allSignificant}: whether the
         supervisor goes down when significant children have ended.
     @param atOnce: how many children of one level may be starting at the same time,
@@ -65,6 +68,8 @@ class Supervisor(MultiService):
     defaultSpec = ChildSpec(stopTimeout=30.0)
 
     _bringing: Bringing | None = None
+    _supervises = True
+    _order: Order
 
     def __init__(
         self,
@@ -72,7 +77,7 @@ class Supervisor(MultiService):
         strategy: Strategy | str = Strategy.ONE_FOR_ONE,
         maxRestarts: int = 3,
         within: float = 5.0,
-        backOff: BackOff | None = None,
+        backOff: BackOff | Mapping[str, float] | None = None,
         autoShutdown: AutoShutdown | str = AutoShutdown.NEVER,
         atOnce: int | None = 16,
         rollbackTimeout: float | None = 30.0,
@@ -93,7 +98,9 @@ class Supervisor(MultiService):
         )
         self.maxRestarts = maxRestarts
         self.within = within
-        self.backOff = BackOff() if backOff is None else backOff
+        if not isinstance(backOff, BackOff):
+            backOff = BackOff(**(backOff or {}))
+        self.backOff = backOff
         self.atOnce = atOnce
         self.rollbackTimeout = rollbackTimeout
         self.clock = clock
@@ -102,11 +109,34 @@ class Supervisor(MultiService):
             self.defaultSpec = self.defaultSpec.changed("/", defaults)
         self._prepare()
 
+    def settings(self) -> dict[str, object]:
+        """
+        @return: the keywords that make a supervisor like this one.
+        """
+        if type(self).__init__ is not Supervisor.__init__:
+            raise ValueError(
+                f"{type(self).__name__} does not say what its settings are; expected "
+                "a method settings() of its own"
+            )
+        found: dict[str, object] = {
+            "strategy": str(self.strategy),
+            "maxRestarts": self.maxRestarts,
+            "within": self.within,
+            "backOff": asdict(self.backOff),
+            "autoShutdown": str(self.autoShutdown),
+            "atOnce": self.atOnce,
+            "rollbackTimeout": self.rollbackTimeout,
+            "keepGoing": self.keepGoing,
+            "defaults": self.defaultSpec.options(Supervisor.defaultSpec),
+        }
+        usual = _USUAL | {"backOff": asdict(BackOff())}
+        return {key: value for key, value in found.items() if value != usual[key]}
+
     def _prepare(self) -> None:
         """
         Make what is not saved with the tree.
         """
-        self._order = Order(self.namedServices.get)
+        self._order = Order(self._findNamed)
         self._books: dict[int, Child] = {}
         self._intensity = Intensity(self.maxRestarts, self.within)
         self._supervision = Supervision(self)
@@ -248,8 +278,7 @@ class Supervisor(MultiService):
         self._bringing = None
         self._up = True
         self._become(State.RUNNING)
-        if self._readiness is not None:
-            self._readiness.look()
+        self._lookIfReady()
         for child in list(self._books.values()):
             # It went down while its siblings were starting.
             fell, child.fell = child.fell, None
@@ -424,7 +453,8 @@ class Supervisor(MultiService):
             service.name = name
         if name is not None and self.namedServices.get(name) is old:
             self.namedServices[name] = service
-        self._replaceCallee(old, service)
+        self._unadapt(old)
+        self._adapt(service)
         self._children.replace(old, service)
         del self._books[id(old)]
         self._books[id(service)] = child
@@ -459,6 +489,7 @@ class Supervisor(MultiService):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
+        state.pop("_placed", None)
         state["_placements"] = [self._child(service).spec for service in self._children]
         for name in ("_order", "_books", "_intensity", "_supervision", "_bringing"):
             state.pop(name, None)
@@ -471,6 +502,17 @@ class Supervisor(MultiService):
         for service, spec in zip(self._children, placements, strict=True):
             self._place("/", service, spec)
 
+
+_USUAL: dict[str, object] = {
+    "strategy": "oneForOne",
+    "maxRestarts": 3,
+    "within": 5.0,
+    "autoShutdown": "never",
+    "atOnce": 16,
+    "rollbackTimeout": 30.0,
+    "keepGoing": False,
+    "defaults": {},
+}
 
 _DOWN = frozenset([Record.NEW, Record.STOPPED, Record.FAILED])
 

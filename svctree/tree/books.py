@@ -1,0 +1,356 @@
+"""
+What a container knows of its children, and how it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides
+
+from svctree.interfaces import IDescribable
+from svctree.tree import events
+from svctree.tree.adapters import Adapter, adapterFor
+from svctree.tree.children import NOTHING, Children, TreeContainer, Walk
+from svctree.tree.errors import StartInterrupted
+from svctree.tree.leaf import Service
+from svctree.tree.order import Order
+from svctree.tree.paths import join, keyOf
+from svctree.tree.results import asDeferred
+from svctree.tree.shutdown import ChildStop, Shutdown
+from svctree.tree.startup import Startup
+from svctree.tree.states import STATE_OF, TO_BE_STOPPED, Record, State
+
+_log = Logger()
+
+MANY = 1000
+"""
+With more plain children than this, one line in the log speaks for all of them,
+unless somebody observes the container.
+"""
+
+Calls = Generator[Any, Any, Any]
+
+
+class Books(Service, TreeContainer):
+    """
+    The lowest layer of containers: the children, their records and their events.
+    """
+
+    keepGoing = False
+    clock: Any = None
+    onDown: Callable[[Failure], object] | None = None
+
+    # Most containers never need these.
+    _state = State.NEW
+    _up = False
+    _startup: Startup | None = None
+    _shutdown: Shutdown | None = None
+    _observers: tuple[events.Observer, ...] = ()
+    _reason: events.Reason = None
+    _root: Any = None
+    _failures: tuple[tuple[str, Failure], ...] = ()
+    _order: Order | None = None
+    _supervises = False
+
+    def __init__(self, *, keepGoing: bool | None = None) -> None:
+        self._children = Children()
+        self.namedServices: dict[str, Any] = {}
+        self._adapters: dict[int, Adapter] = {}
+        self._stops: dict[int, ChildStop] = {}
+        self.parent = None
+        if keepGoing is not None:
+            self.keepGoing = keepGoing
+            if type(self).__init__ is Books.__init__:
+                # Nobody else knows of settings of ours.
+                alsoProvides(self, IDescribable)
+
+    def settings(self) -> Mapping[str, object]:
+        """
+        @return: the keywords that make a container like this one.
+        """
+        return {"keepGoing": self.keepGoing} if "keepGoing" in vars(self) else {}
+
+    # The children.
+
+    @property  # type: ignore[override]
+    def services(self) -> Children:
+        return self._children
+
+    @services.setter
+    def services(self, services: Iterable[Any]) -> None:
+        self._children = Children(services)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._children)
+
+    def _drop(self, service: Any, position: int) -> None:
+        """
+        Take a child out of the books.
+        """
+        if self._children.wasNamed(position):
+            # It may have been renamed since, by assignment.
+            name = service.name
+            if self.namedServices.get(name) is not service:
+                name = next(
+                    key for key, value in self.namedServices.items() if value is service
+                )
+            del self.namedServices[name]
+        if self._adapters:
+            self._unadapt(service)
+        if self._order is not None:
+            self._order.forget(service)
+        self._children.discard(position)
+
+    def _detach(self, service: Any) -> None:
+        position = self._children.find(service)
+        if position >= 0:
+            self._drop(service, position)
+
+    def _adapt(self, service: Any) -> None:
+        """
+        Have a service of Twisted's called through its adapter.
+        """
+        kind = adapterFor(type(service))
+        if kind is not None:
+
+            def report(failure: Failure | None) -> None:
+                self.childDown(service, failure)
+
+            self._adapters[id(service)] = kind(service, report, self._supervises)
+            self._children.nested += 1
+
+    def _unadapt(self, service: Any) -> None:
+        if self._adapters.pop(id(service), None) is not None:
+            self._children.nested -= 1
+
+    def _callee(self, service: Any) -> Any:
+        """
+        @return: what to call for C{service}: itself, or its adapter.
+        """
+        return self._adapters.get(id(service), service)
+
+    def childDown(self, service: Any, failure: Failure | None) -> None:
+        """
+        A child went down by itself; called by C{crashed}, C{finished}, and adapters.
+
+        @param failure: L{None} if its work is done.
+        """
+        raise NotImplementedError
+
+    # Records.
+
+    def _flushWalks(self) -> None:
+        for walk in self._children.walks:
+            walk.flush()
+
+    def _recordOf(self, service: Any) -> int:
+        position = self._children.find(service)
+        return Record.NEW if position < 0 else self._children.states[position]
+
+    def _setRecord(self, service: Any, record: int) -> None:
+        position = self._children.find(service)
+        if position >= 0:
+            self._children.states[position] = record
+
+    def _recordChild(
+        self,
+        service: Any,
+        record: int,
+        reason: events.Reason = None,
+        old: int | None = None,
+    ) -> None:
+        position = self._children.find(service)
+        if position >= 0:
+            if old is None:
+                old = self._children.states[position]
+            self._children.states[position] = record
+            self._tell(service, old, record, reason)
+
+    def _noteFailure(self, service: Any, failure: Failure) -> None:
+        path = join(self.path, keyOf(self, service))
+        self._failures = (*self._failures, (path, failure))
+        noteWhere(failure, path)
+
+    def _hasWork(self) -> bool:
+        if self._stops:
+            return True
+        return any(record in TO_BE_STOPPED for record in set(self._children.states))
+
+    def _pendingStart(self, service: Any, result: object) -> Deferred[Any] | None:
+        """
+        @param result: what the C{startService} of C{service} returned.
+        @return: what there is to wait for, if there is.
+        """
+        if result is None and isinstance(service, TreeContainer):
+            # Its startService may forget to return what ours returned to it.
+            joined: Deferred[Any] | None = service._joinStart()  # type: ignore[attr-defined]
+            return joined
+        return asDeferred(result)
+
+    def _joinStart(self) -> Deferred[None] | None:
+        """
+        @return: a Deferred for the start that is under way, if one is.
+        """
+        return None if self._startup is None else self._startup.wait()
+
+    # States and events.
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def stateOf(self, service: Any) -> State:
+        """
+        @return: the state of a child, as this container has it on record.
+        """
+        if isinstance(service, TreeContainer):
+            return service._state  # type: ignore[attr-defined,no-any-return]
+        self._flushWalks()
+        return STATE_OF[self._recordOf(service)]
+
+    @property
+    def startFailures(self) -> tuple[tuple[str, Failure], ...]:
+        """
+        C{(path, Failure)} of each child that failed to start the last time.
+        """
+        return self._failures
+
+    def subscribe(self, observer: events.Observer) -> Any:
+        """
+        Call C{observer} with every L{events.TreeEvent} from this container down.
+
+        @return: a callable that ends the subscription.
+        """
+        self._observers = (*self._observers, observer)
+
+        def unsubscribe() -> None:
+            self._observers = tuple(
+                known for known in self._observers if known is not observer
+            )
+
+        return unsubscribe
+
+    def _tellUp(self, walk: Walk, service: Any) -> None:
+        if service is not NOTHING and not walk.over:
+            self._tell(service, walk.record(), Record.UP)
+
+    def _tell(
+        self, service: Any, old: int, new: int, reason: events.Reason = None
+    ) -> None:
+        """
+        Publish the transition of a child. Containers of ours speak for themselves.
+        """
+        if not isinstance(service, TreeContainer):
+            path = join(self.path, keyOf(self, service))
+            self._announce(service, path, old, new, reason)
+
+    def _announce(
+        self,
+        service: Any,
+        path: str,
+        old: int,
+        new: int,
+        reason: events.Reason = None,
+    ) -> None:
+        if isinstance(service, TreeContainer):
+            return
+        before, after = STATE_OF[old], STATE_OF[new]
+        if before is not after:
+            self._publish(events.transition(path, before, after, reason, service))
+
+    def _become(self, state: State, reason: events.Reason = None) -> None:
+        before, self._state = self._state, state
+        self._reason = reason
+        if state in _NEVER_READY:
+            failure = reason if isinstance(reason, Failure) else None
+            self._endReadiness(failure or Failure(StartInterrupted(self.path)))
+        if before is not state:
+            event = events.transition(self.path, before, state, reason, self)
+            self._publish(event)
+
+    def _publish(self, event: events.TreeEvent) -> None:
+        events.publish(self, event)
+
+    def _isLoud(self) -> bool:
+        """
+        @return: whether every child's transition is published.
+        """
+        if len(self._children) <= MANY:
+            return True
+        above: Any = self
+        while above is not None:
+            if getattr(above, "_observers", None):
+                return True
+            above = above.parent
+        return False
+
+    def _unheard(self, failure: Failure) -> None:
+        """
+        An error that has nobody to go to.
+        """
+        _log.failure(
+            "{path}: {message}",
+            failure,
+            path=self.path,
+            message=events.sayReason(failure),
+        )
+
+    def _isWatched(self) -> bool:
+        """
+        @return: whether something above deals with our failures.
+        """
+        return self._root is not None
+
+    def _clock(self) -> Any:
+        if self.clock is None:
+            from twisted.internet import reactor
+
+            return reactor
+        return self.clock
+
+    def _endReadiness(self, failure: Failure) -> None:
+        """
+        The container is not going to be ready, because of C{failure}.
+        """
+
+
+_NEVER_READY = (State.STOPPING, State.FAILED)
+
+
+def inWalk(method: Any) -> Any:
+    """
+    Mark a method that walks over nested containers instead of calling them.
+    """
+    method.isInWalk = True
+    return method
+
+
+def isInherited(service: Any, name: str) -> bool:
+    """
+    @return: whether C{service} is a container whose method C{name} nobody has
+        overridden, so that a walk can enter it without a call.
+    """
+    return isinstance(service, TreeContainer) and getattr(
+        getattr(service, name), "isInWalk", False
+    )
+
+
+def noteWhere(failure: Failure, path: str) -> None:
+    """
+    Leave the path of the service that failed with the error; the innermost wins.
+    """
+    error = failure.value
+    if getattr(error, "servicePath", None) is None:
+        try:
+            error.servicePath = path  # type: ignore[union-attr]
+        except AttributeError:
+            # An exception with slots has no room for it.
+            return
+
+
+__all__ = ["MANY", "Books", "Calls", "inWalk", "isInherited", "noteWhere"]

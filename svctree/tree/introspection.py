@@ -1,0 +1,165 @@
+"""
+Looking at a tree: by path, in numbers, and as plain data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.application.service import IServiceCollection
+from twisted.python.reflect import qual
+
+from svctree.tree.children import TreeContainer
+from svctree.tree.errors import NoSuchService
+from svctree.tree.events import sayReason
+from svctree.tree.membership import Membership
+from svctree.tree.paths import join, keyOf
+from svctree.tree.states import State
+
+
+@dataclass(frozen=True)
+class ChildInfo:
+    """
+    One child, as C{which_children} of OTP has it.
+
+    @ivar key: its name, else C{#} and a serial number.
+    @ivar state: what it is doing.
+    @ivar kind: C{supervisor} or C{worker}.
+    @ivar type: the dotted name of its class.
+    @ivar service: the child itself.
+    """
+
+    key: str
+    state: State
+    kind: str
+    type: str
+    service: Any
+
+
+class Introspection(Membership):
+    """
+    The layer of containers that answers questions.
+    """
+
+    def lookup(self, path: str) -> Any:
+        """
+        Find a service from here: C{lookup("web/pool")}. A path that begins with a
+        slash is one from the top.
+
+        @raise NoSuchService: a part of it is missing (a C{KeyError}); the error says
+            which, and what there is.
+        """
+        here: Any = self
+        if path.startswith("/"):
+            while isinstance(here.parent, TreeContainer):
+                here = here.parent
+        for part in path.strip("/").split("/") if path.strip("/") else ():
+            here = _childOf(here, part)
+        return here
+
+    def whichChildren(self) -> list[ChildInfo]:
+        """
+        @return: the children in the order in which they were added.
+        """
+        return [
+            ChildInfo(
+                key=keyOf(self, service),
+                state=self.stateOf(service),
+                kind=_kindOf(service),
+                type=qual(type(service)),
+                service=service,
+            )
+            for service in self._children
+        ]
+
+    def countChildren(self) -> dict[str, int]:
+        """
+        @return: C{specs} (all children), C{active} (those that are starting, running
+            or stopping), C{supervisors} and C{workers}.
+        """
+        children = self.whichChildren()
+        supervisors = sum(child.kind == "supervisor" for child in children)
+        return {
+            "specs": len(children),
+            "active": sum(child.state in _ACTIVE for child in children),
+            "supervisors": supervisors,
+            "workers": len(children) - supervisors,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """
+        @return: this container and everything below it, as plain data.
+        """
+        # With a stack of our own: trees may be deep.
+        top = _describe(self, self.path)
+        waiting: list[tuple[Any, dict[str, Any]]] = [(self, top)]
+        while waiting:
+            container, described = waiting.pop()
+            below = described["children"] = []
+            for service in container:
+                path = join(described["path"], keyOf(container, service))
+                entry = _describe(service, path)
+                below.append(entry)
+                if IServiceCollection.providedBy(service):
+                    waiting.append((service, entry))
+        return top
+
+    def _describeSelf(self) -> dict[str, Any]:
+        """
+        @return: what there is to say about the container beyond its children.
+        """
+        return {}
+
+
+def _childOf(container: Any, part: str) -> Any:
+    if not IServiceCollection.providedBy(container):
+        path = getattr(container, "path", type(container).__name__)
+        raise NoSuchService(path, part, ())
+    for service in container if part.startswith("#") else ():
+        if keyOf(container, service) == part:
+            return service
+    try:
+        return container.getServiceNamed(part)
+    except NoSuchService:
+        raise
+    except KeyError:
+        names = [str(each.name) for each in container if each.name]
+        path = getattr(container, "path", type(container).__name__)
+        raise NoSuchService(path, part, names) from None
+
+
+def _describe(service: Any, path: str) -> dict[str, Any]:
+    described = {
+        "name": service.name,
+        "path": path,
+        "type": qual(type(service)),
+        "state": str(_stateOf(service)),
+    }
+    if isinstance(service, TreeContainer):
+        described |= service._describeSelf()  # type: ignore[attr-defined]
+        if service._reason is not None and service._state is State.FAILED:  # type: ignore[attr-defined]
+            described["reason"] = sayReason(service._reason)  # type: ignore[attr-defined]
+    else:
+        tell = getattr(service, "describe", None)
+        if callable(tell):
+            described |= tell()
+    return described
+
+
+def _stateOf(service: Any) -> State:
+    if isinstance(service, TreeContainer):
+        return service._state  # type: ignore[attr-defined,no-any-return]
+    parent = getattr(service, "parent", None)
+    if isinstance(parent, TreeContainer):
+        return parent.stateOf(service)  # type: ignore[attr-defined,no-any-return]
+    return State.RUNNING if getattr(service, "running", False) else State.STOPPED
+
+
+def _kindOf(service: Any) -> str:
+    return "supervisor" if IServiceCollection.providedBy(service) else "worker"
+
+
+_ACTIVE = frozenset([State.STARTING, State.RUNNING, State.STOPPING])
+
+__all__ = ["ChildInfo", "Introspection"]

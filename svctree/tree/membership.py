@@ -1,0 +1,216 @@
+"""
+Who is a child: adding, removing and moving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from svctree.tree.adapters import adapterFor
+from svctree.tree.errors import (
+    AlreadyAChild,
+    CycleOfParents,
+    DuplicateName,
+    NameRefused,
+    NoSuchService,
+    NotAChild,
+)
+from svctree.tree.order import Order
+from svctree.tree.paths import join, keyOf, pathOf
+from svctree.tree.results import Waiters, asDeferred
+from svctree.tree.shutdown import ChildStop, cancelPending
+from svctree.tree.starting import Starting
+from svctree.tree.states import TO_BE_STOPPED, Record
+
+
+class Membership(Starting):
+    """
+    The layer of containers that children join and leave.
+    """
+
+    def getServiceNamed(self, name: str) -> Any:
+        """
+        @raise NoSuchService: there is none (a C{KeyError}).
+        """
+        try:
+            return self.namedServices[name]
+        except KeyError:
+            raise NoSuchService(self.path, name, self.namedServices) from None
+
+    def checkService(self, service: Any) -> None:
+        """
+        Find out whether C{service} could be added, and change nothing.
+
+        @raise TreeError: it could not.
+        """
+        if service.parent is not self:
+            self._check(service)
+
+    def _check(self, service: Any) -> None:
+        if id(service) in self._children.places:
+            raise AlreadyAChild(pathOf(service))
+        name = service.name
+        if name is not None:
+            if name in self.namedServices:
+                raise DuplicateName(self.path, name)
+            if name == "":
+                raise NameRefused(self.path)
+        above: Any = self
+        while above is not None:
+            if above is service:
+                raise CycleOfParents(_chain(self, service))
+            above = getattr(above, "parent", None)
+
+    def addService(self, service: Any) -> Any:
+        """
+        Add a child; called by C{setServiceParent} of the child.
+
+        @return: where the start of the child is asynchronous and this container is
+            up already, a Deferred that fires when the child is up; else L{None}. A
+            child that fails to start is not a child any more.
+        """
+        children = self._children
+        name = service.name
+        if (
+            id(service) in children.places
+            or self.parent is not None
+            or service is self
+            or (name is not None and (name in self.namedServices or name == ""))
+        ):
+            # Something may be wrong; most adds are spared the closer look.
+            self._check(service)
+        if name is None:
+            children.add(service, 0)
+        else:
+            self.namedServices[name] = service
+            children.add(service, 1)
+        if adapterFor(type(service)) is not None:
+            self._adapt(service)
+        if self.running:
+            return self._startAdded(service)
+        return None
+
+    def place(self, service: Any, **placement: Any) -> Any:
+        """
+        Add a child that starts after others.
+
+        @param after: names of siblings that have to be up, or to have failed, before.
+        @param requires: names of siblings that have to be up before; where one is not
+            there or fails, this child fails as well.
+        @return: what C{setServiceParent} returns.
+        @raise DependencyCycle: the siblings would wait for each other.
+        """
+        needs = _needsOf(**placement)
+        if self._order is None:
+            self._order = Order(self._findNamed)
+        path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
+        self._order.add(path, service, *needs)
+        try:
+            return service.setServiceParent(self)
+        except BaseException:
+            if self._children.find(service) < 0:
+                self._order.forget(service)
+            raise
+
+    def placementOf(self, service: Any) -> dict[str, object]:
+        """
+        @return: the keywords that C{service} was placed with.
+        """
+        if self._order is None:
+            return {}
+        needs = self._order.of(service)
+        found = {"after": needs.after, "requires": needs.requires}
+        return {keyword: names for keyword, names in found.items() if names}
+
+    def _findNamed(self, name: str) -> Any:
+        return self.namedServices.get(name)
+
+    def removeService(self, service: Any) -> Any:
+        """
+        Remove a child; called by C{disownServiceParent} of the child.
+
+        @return: a Deferred (or what the child's C{stopService} returned) if the
+            child had to be stopped, else L{None}.
+        @raise NotAChild: it is none (a C{ValueError}).
+        """
+        position = self._children.find(service)
+        if position < 0:
+            raise NotAChild(self.path, service)
+        self._flushWalks()
+        record = self._children.states[position]
+        path = join(self.path, keyOf(self, service))
+        callee = self._callee(service)
+        self._drop(service, position)
+        startup = self._startup
+        starting = None if startup is None else startup.forget(service)
+        try:
+            return self._stopRemoved(service, callee, path, record, starting)
+        finally:
+            if startup is not None:
+                startup.check()
+
+    def _stopRemoved(
+        self,
+        service: Any,
+        callee: Any,
+        path: str,
+        record: int,
+        starting: Deferred[Any] | None,
+    ) -> Any:
+        stop = self._stops.get(id(service))
+        if stop is not None:
+            waiters = Waiters()
+            stop.tell(lambda success, value: waiters.fire(value))
+            return waiters.wait()
+        if record not in TO_BE_STOPPED:
+            return None
+        result = callee.stopService()
+        stopping = asDeferred(result)
+        if stopping is None:
+            cancelPending(starting)
+            self._announce(service, path, record, Record.STOPPED)
+            return result
+
+        def stopped(value: Any) -> Any:
+            cancelPending(starting)
+            self._announce(service, path, Record.STOPPING, Record.STOPPED)
+            return value
+
+        self._announce(service, path, record, Record.STOPPING)
+        return stopping.addBoth(stopped)
+
+    def _expect(self, service: Any, leaving: Deferred[Any]) -> None:
+        """
+        C{service} is about to be added, and still stopping where it was.
+        """
+        stop = self._stops[id(service)] = ChildStop(service)
+        stop.tell(lambda success, value: self._stops.pop(id(service), None))
+        stop.follow(leaving)
+
+
+def _needsOf(
+    after: Iterable[str] | str = (), requires: Iterable[str] | str = ()
+) -> tuple[Iterable[str], Iterable[str]]:
+    # One name is easily forgotten to be put in a list.
+    return (
+        (after,) if isinstance(after, str) else after,
+        (requires,) if isinstance(requires, str) else requires,
+    )
+
+
+def _chain(container: Any, service: Any) -> list[str]:
+    """
+    @return: the cycle there would be if C{service} were a child of C{container},
+        from the top.
+    """
+    chain = [container]
+    while chain[-1] is not service:
+        chain.append(chain[-1].parent)
+    names = [str(each.name or f"<{type(each).__name__}>") for each in chain]
+    return [*reversed(names), names[-1]]
+
+
+__all__ = ["Membership"]

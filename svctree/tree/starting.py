@@ -1,0 +1,458 @@
+"""
+How a plain container starts: all calls go out at once, in the order of adding, unless
+a child waits for a sibling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from svctree.tree import events
+from svctree.tree.books import Calls, inWalk, isInherited, noteWhere
+from svctree.tree.bounds import Bound
+from svctree.tree.children import NOTHING, TreeContainer, Walk
+from svctree.tree.errors import PrivilegedPhaseIsSynchronous, RequirementMissing
+from svctree.tree.paths import join, keyOf
+from svctree.tree.results import Waiters, asDeferred, drive
+from svctree.tree.shutdown import ChildStop, cancelPending
+from svctree.tree.startup import Startup
+from svctree.tree.states import Record, State
+from svctree.tree.stopping import Stopping
+
+_log = Logger()
+
+
+class Starting(Stopping):
+    """
+    The layer of containers that starts.
+
+    @ivar rollbackTimeout: seconds for the undoing of a start that failed later; the
+        failure is not held up longer.
+    """
+
+    rollbackTimeout: float | None = 30.0
+
+    @inWalk
+    def startService(self) -> Any:
+        """
+        Start all children.
+
+        @return: L{None} if all of them are up, else a Deferred that fires when they
+            are. It fails with the error of the first child that does not come up,
+            after the others have been stopped again (see C{keepGoing}).
+        """
+        root = self._findRoot()
+        if root is None:
+            return drive(self._starting())
+        return root.start(lambda: drive(self._starting()))
+
+    def _starting(self) -> Calls:
+        if self._startup is not None:
+            return self._startup.wait()
+        if self._up:
+            return None
+        startup = self._startup = Startup(self)
+        self._failures = ()
+        self.running = 1
+        self._become(State.STARTING)
+        if self._order:
+            failure = yield self._startInOrder(startup)
+            if failure is not None:
+                failure.raiseException()
+            return startup.walked()
+        walk = self._children.walk()
+        self._awaitStops(startup, walk)
+        loud = self._isLoud()
+        nested = self._children.nested
+        while True:
+            try:
+                while (services := walk.more()) is not None:
+                    if not (nested or loud):
+                        for service in services:
+                            result = service.startService()
+                            if result is not None:
+                                self._childReturned(startup, walk, service, result)
+                    for service in services:
+                        if nested and isinstance(service, TreeContainer):
+                            result = yield from self._startNested(service)
+                        else:
+                            result = self._callee(service).startService()
+                        if result is not None:
+                            self._childReturned(startup, walk, service, result)
+                        elif loud:
+                            self._tellUp(walk, service)
+                break
+            except BaseException as error:
+                if not (self.keepGoing and isinstance(error, Exception)):
+                    yield self._startRaised(startup, walk, service, Failure())
+                    raise
+                self._leaveOut(walk, service)
+        walk.end()
+        if not loud and not startup.over:
+            count = len(self._children)
+            self._publish(events.ManyServices(path=self.path, count=count))
+        return startup.walked()
+
+    def _startNested(self, service: Any) -> Calls:
+        """
+        Start a container, without recursion where that is possible.
+        """
+        if isInherited(service, "startService"):
+            result = yield service._starting()
+        else:
+            result = service.startService()
+        return self._pendingStart(service, result)
+
+    def _startInOrder(self, startup: Startup) -> Calls:
+        """
+        Start with C{after} and C{requires}: whoever waits for nobody now, the others
+        when those that they wait for are up.
+
+        @return: the failure of a child, which the start has been given up for.
+        """
+        assert self._order is not None
+        startup.held = self._order.sorted(list(self._children))
+        return (yield self._startHeld(startup))
+
+    def _startHeld(self, startup: Startup) -> Calls:
+        again = True
+        while again:
+            again = False
+            for service in list(startup.held):
+                if startup.over:
+                    return None
+                if self._children.find(service) < 0:
+                    startup.held.remove(service)
+                    continue
+                try:
+                    if self._waitsForSibling(startup, service):
+                        continue
+                    startup.held.remove(service)
+                    again = True
+                    yield self._startOne(startup, service)
+                except BaseException as error:
+                    failure = Failure()
+                    if service in startup.held:
+                        startup.held.remove(service)
+                    self._recordChild(service, Record.FAILED, failure)
+                    if self.keepGoing and isinstance(error, Exception):
+                        self._noteFailure(service, failure)
+                        again = True
+                        continue
+                    yield self._giveUp(startup, service, failure)
+                    return failure
+        return None
+
+    def _startOne(self, startup: Startup, service: Any) -> Calls:
+        record = self._recordOf(service)
+        if record in (Record.UP, Record.STARTING):
+            return
+        stop = self._stops.get(id(service))
+        if stop is not None:
+            startup.watch(service, self._startAfter(stop))
+            return
+        self._setRecord(service, Record.STARTING)
+        if isinstance(service, TreeContainer):
+            result = yield from self._startNested(service)
+        else:
+            result = self._callee(service).startService()
+        starting = asDeferred(result)
+        if self._recordOf(service) != Record.STARTING or startup.over:
+            # It has removed itself, gone down, or stopped us.
+            if starting is not None:
+                starting.addErrback(self._lateFailure, service)
+                cancelPending(starting)
+        elif starting is None:
+            self._recordChild(service, Record.UP, old=record)
+        else:
+            self._recordChild(service, Record.STARTING, old=record)
+            startup.watch(service, starting)
+
+    def _waitsForSibling(self, startup: Startup, service: Any) -> bool:
+        """
+        @raise RequirementMissing: it waits in vain.
+        """
+        assert self._order is not None
+        needs = self._order.of(service)
+        waits = False
+        for name in needs.names:
+            sibling = self.namedServices.get(name)
+            required = name in needs.requires
+            record = Record.NEW if sibling is None else self._recordOf(sibling)
+            if sibling is None:
+                if required:
+                    path = join(self.path, keyOf(self, service))
+                    raise RequirementMissing(path, name, "is not there")
+            elif sibling in startup.held or record in _ON_THE_WAY:
+                waits = True
+            elif required and record != Record.UP:
+                path = join(self.path, keyOf(self, service))
+                raise RequirementMissing(path, name, f"is {self.stateOf(sibling)}")
+        return waits
+
+    def _awaitStops(self, startup: Startup, walk: Walk) -> None:
+        """
+        A child that is still stopping starts when it has stopped.
+        """
+        for stop in list(self._stops.values()):
+            position = self._children.find(stop.service)
+            if position >= 0:
+                walk.skip(position)
+                startup.watch(stop.service, self._startAfter(stop))
+
+    def _startAfter(self, stop: ChildStop) -> Deferred[None]:
+        started: Deferred[None] = Deferred()
+        service = stop.service
+
+        def stopped(success: bool, value: object) -> None:
+            if started.called:
+                # The start has been given up in the meantime.
+                return
+            if not self.running or self._children.find(service) < 0:
+                started.callback(None)
+                return
+            try:
+                result = asDeferred(self._callee(service).startService())
+            except BaseException:
+                started.errback(Failure())
+                return
+            self._recordChild(service, Record.STARTING)
+            if result is None:
+                started.callback(None)
+            else:
+                result.chainDeferred(started)
+
+        stop.tell(stopped)
+        return started
+
+    def _childReturned(
+        self, startup: Startup, walk: Walk, service: Any, result: object
+    ) -> None:
+        """
+        A child's C{startService} returned something.
+        """
+        starting = asDeferred(result)
+        if starting is None:
+            self._tellUp(walk, service)
+        elif startup.over or self._children.find(service) < 0:
+            # It has removed itself, or stopped us, and is stopped already.
+            starting.addErrback(self._lateFailure, service)
+            cancelPending(starting)
+        else:
+            if not starting.called:
+                self._tell(service, walk.record(), Record.STARTING)
+            walk.mark(Record.STARTING)
+            startup.watch(service, starting)
+
+    def _lateFailure(self, failure: Failure, service: Any) -> None:
+        path = getattr(service, "path", type(service).__name__)
+        _log.debug("{path}: {failure} after it was stopped", path=path, failure=failure)
+
+    def _leaveOut(self, walk: Walk, service: Any) -> None:
+        """
+        Go on without the child that has just raised.
+        """
+        failure = Failure()
+        self._tell(service, walk.record(), Record.FAILED, failure)
+        walk.mark(Record.FAILED)
+        self._noteFailure(service, failure)
+
+    def _startRaised(
+        self, startup: Startup, walk: Walk, service: Any, failure: Failure
+    ) -> Calls:
+        """
+        A child raised: undo the start before the error goes on.
+        """
+        if startup.over:
+            # A child has stopped us in the middle; that is no failure of ours.
+            walk.cut()
+            return
+        record = walk.record()
+        walk.mark(Record.FAILED)
+        walk.cut()
+        self._tell(service, record, Record.FAILED, failure)
+        yield self._giveUp(startup, service, failure)
+        startup.fail(failure)
+
+    def _giveUp(self, startup: Startup, service: Any, failure: Failure) -> Calls:
+        """
+        The start has failed: stop what has been started.
+        """
+        path = join(self.path, keyOf(self, service))
+        self._failures = (*self._failures, (path, failure))
+        noteWhere(failure, path)
+        startup.over = startup.undoing = True
+        self._startup = None
+        self._up = False
+        self.running = 0
+        self._become(State.FAILED, failure)
+        yield self._undoing(startup)
+
+    def _childStartFailed(
+        self, startup: Startup, service: Any, failure: Failure
+    ) -> None:
+        """
+        A child failed while the others were starting or up already.
+        """
+        self._flushWalks()
+        self._recordChild(service, Record.FAILED, failure)
+        if self.keepGoing:
+            self._noteFailure(service, failure)
+            self._childSettled(startup)
+            return
+        for walk in list(self._children.walks):
+            walk.cut()
+        drive(self._giveUp(startup, service, failure))
+        self._startFailedLater(startup, failure)
+
+    def _startFailedLater(self, startup: Startup, failure: Failure) -> None:
+        """
+        Report a failed start when what had come up is down again, or takes too long.
+        """
+        shutdown = self._shutdown
+        if shutdown is None:
+            self._startFailed(startup, failure)
+            return
+        told: list[bool] = []
+
+        def tell(_: object = None) -> None:
+            if not told:
+                told.append(True)
+                self._startFailed(startup, failure)
+
+        undoing = shutdown.wait().addBoth(tell)
+        Bound(undoing, self._clock(), self.rollbackTimeout, tell)
+
+    def _startFailed(self, startup: Startup, failure: Failure) -> None:
+        if not startup.fail(failure) and not self._isWatched():
+            self._unheard(failure)
+
+    def _startupDone(self) -> None:
+        """
+        Everything is up.
+        """
+        self._startup = None
+        self._up = True
+        self._become(State.RUNNING)
+        self._lookIfReady()
+
+    def _childSettled(self, startup: Startup) -> None:
+        """
+        A child has come up, or has failed: start what waited for it.
+        """
+        if startup.held and not startup.over:
+            failure = drive(self._startHeld(startup))
+            if failure is not None:
+                self._startFailedLater(startup, failure)
+
+    def _startAdded(self, service: Any) -> Any:
+        """
+        Start a child that was added while this container runs.
+        """
+        stop = self._stops.get(id(service))
+        try:
+            if stop is not None:
+                result: object = self._startAfter(stop)
+            else:
+                self._privilege(service)
+                result = self._callee(service).startService()
+        except BaseException:
+            self._detach(service)
+            raise
+        position = self._children.find(service)
+        if position < 0:
+            return None
+        starting = asDeferred(result)
+        if starting is None:
+            self._recordChild(service, Record.UP)
+            return None
+        if stop is None:
+            self._recordChild(service, Record.STARTING)
+        if self._startup is not None:
+            self._startup.watch(service, starting)
+            return None
+        return self._watchAdded(service, starting)
+
+    def _watchAdded(self, service: Any, starting: Deferred[Any]) -> Deferred[None]:
+        added = Waiters()
+        waiter = added.wait()
+
+        def up(result: object) -> object:
+            if self._recordOf(service) == Record.STARTING:
+                self._recordChild(service, Record.UP)
+            added.fire(None)
+            return result
+
+        def failed(failure: Failure) -> None:
+            if self._recordOf(service) in (Record.STARTING, Record.STOPPING):
+                path = join(self.path, keyOf(self, service))
+                self._recordChild(service, Record.FAILED, failure)
+                noteWhere(failure, path)
+                self._detach(service)
+                if service.parent is self:
+                    service.parent = None
+            if not added.fire(failure):
+                self._unheard(failure)
+
+        starting.addCallbacks(up, failed)
+        return waiter
+
+    # The privileged phase.
+
+    @inWalk
+    def privilegedStartService(self) -> None:
+        root = self._findRoot()
+        if root is None:
+            drive(self._privileging())
+        else:
+            root.privileged(lambda: drive(self._privileging()))
+
+    def _privileging(self) -> Calls:
+        children = self._children
+        done = 0
+        walk = children.walk()
+        try:
+            # What is added on the way has its turn as well.
+            while done < len(children.entries):
+                position, done = done, done + 1
+                service = children.entries[position]
+                if service is NOTHING or children.states[position] in _UNDER_WAY:
+                    continue
+                if isInherited(service, "privilegedStartService"):
+                    yield service._privileging()
+                else:
+                    self._privilege(service)
+                if children.entries[position] is service:
+                    children.states[position] = Record.PRIVILEGED
+        except BaseException:
+            walk.cut()
+            yield self._undoing()
+            raise
+        walk.cut()
+
+    def _privilege(self, service: Any) -> None:
+        result = self._callee(service).privilegedStartService()
+        if result is not None:
+            waiting = asDeferred(result)
+            if waiting is not None:
+                waiting.addErrback(lambda _: None)
+                waiting.cancel()
+                path = join(self.path, keyOf(self, service))
+                raise PrivilegedPhaseIsSynchronous(path, result)
+
+    def _findRoot(self) -> Any:
+        """
+        @return: what does the duties of a root for this container, if it has them.
+        """
+        return None
+
+
+_ON_THE_WAY = frozenset([Record.STARTING, Record.STOPPING])
+
+_UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP, Record.STOPPING])
+
+__all__ = ["Starting"]
