@@ -5,10 +5,9 @@ The listener: a leaf of the tree that holds listening sockets.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -18,12 +17,15 @@ from svctree.interfaces import IDescribable, IListener, IReloadable
 from svctree.listen.address import Address, TCPAddress, UnixAddress
 from svctree.listen.adopted import adoptPort
 from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
-from svctree.listen.errors import AddressConflict, UnknownHost
+from svctree.listen.conflicts import refuseConflicts
+from svctree.listen.errors import UnknownHost
 from svctree.listen.grammar import parseAddress
 from svctree.listen.inherit import Inheritance, inherited
-from svctree.listen.plan import Endpoint, Want, includes, plan, resolve
+from svctree.listen.plan import Endpoint, Want, plan, resolve
+from svctree.listen.proxied import ProxiedFactory
 from svctree.listen.unix import bindUnix
 from svctree.service import Service
+from svctree.worker.trust import Trust
 
 __all__ = ["ListenerService"]
 
@@ -54,6 +56,7 @@ class ListenerService(Service):
         backlog: int = 1024,
         proxyProtocol: bool = False,
         factory: IProtocolFactory | None = None,
+        forwardedAllow: Sequence[str] = (),
         scheme: str | None = None,
         reactor: Any = None,
         reread: Callable[[], Sequence[str | Address]] | None = None,
@@ -63,7 +66,11 @@ class ListenerService(Service):
         @param addresses: any forms of the grammar (L{parseAddress}), or addresses.
         @param listen: more of them, as a keyword.
         @param name: under which pools find it.
+        @param proxyProtocol: connections from trusted peers begin with a PROXY
+            header.
         @param factory: serve this here, rather than leave the sockets to a pool.
+        @param forwardedAllow: with a factory, the trusted peers (addresses, networks,
+            C{unix}); a pool has its own.
         @param scheme: how L{urls} begin; by default C{http}, and nothing with a
             factory.
         @param reactor: for C{factory}; by default the global one.
@@ -78,6 +85,9 @@ class ListenerService(Service):
         self.backlog = backlog
         self.proxyProtocol = proxyProtocol
         self._factory = factory
+        self._trusted = tuple(forwardedAllow)
+        if factory is not None and proxyProtocol and not forwardedAllow:
+            raise ValueError("proxyProtocol needs forwardedAllow: whom to believe")
         self._scheme = scheme if scheme is not None else "" if factory else "http"
         self._reactor = reactor
         self._inheritance = inheritance
@@ -162,7 +172,9 @@ class ListenerService(Service):
             "proxyProtocol": self.proxyProtocol,
             "scheme": self._scheme,
         }
-        return made if self._factory is None else {**made, "factory": self._factory}
+        if self._factory is not None:
+            made |= {"factory": self._factory, "forwardedAllow": list(self._trusted)}
+        return made
 
     # Changes
 
@@ -254,7 +266,7 @@ class ListenerService(Service):
         @param keep: what is bound already and stays where it is wanted still.
         """
         wants, overlaps = plan(addresses)
-        self._refuseConflicts(wants)
+        refuseConflicts(self, [one for want in wants for one in want.endpoints])
         for overlap in overlaps:
             self._log.info("{listener}: {overlap}", listener=self.name, overlap=overlap)
         self._noticeCap(wants)
@@ -303,25 +315,10 @@ class ListenerService(Service):
                 wanted=wanted,
             )
 
-    def _refuseConflicts(self, wants: Sequence[Want]) -> None:
+    def endpoints(self) -> list[Endpoint]:
         """
-        One socket cannot have two listeners: their pools would take each other's
-        connections. All listeners of the tree are looked at, so that the first one
-        finds what would else come out when others are bound already.
+        @return: the sockets that the addresses mean, bound or not.
         """
-        mine = [endpoint for want in wants for endpoint in want.endpoints]
-        seen = [(self, endpoint) for endpoint in mine]
-        for other in _listenersOf(_topOf(self)):
-            if other is self:
-                continue
-            for endpoint in other._endpoints():
-                for listener, known in seen:
-                    if includes(known, endpoint) or includes(endpoint, known):
-                        names = (str(listener.name), str(other.name))
-                        raise AddressConflict(endpoint.render(), known.render(), names)
-                seen.append((other, endpoint))
-
-    def _endpoints(self) -> list[Endpoint]:
         try:
             wants, _overlaps = plan(self.addresses)
         except UnknownHost:  # its own start says so
@@ -346,8 +343,11 @@ class ListenerService(Service):
             from twisted.internet import reactor
 
             self._reactor = reactor
+        factory = self._factory
+        if self.proxyProtocol:
+            factory = ProxiedFactory(factory, Trust(self._trusted), self._reactor)
         for bound in bounds:
-            port = adoptPort(self._reactor, bound.socket, self._factory)
+            port = adoptPort(self._reactor, bound.socket, factory)
             self._ports.append((bound, port))
 
     def _close(self, bounds: Sequence[Bound]) -> Deferred[None]:
@@ -377,18 +377,3 @@ def _parsed(addresses: Sequence[str | Address]) -> tuple[Address, ...]:
         parseAddress(address) if isinstance(address, str) else address
         for address in addresses
     )
-
-
-def _topOf(service: Any) -> Any:
-    while getattr(service, "parent", None) is not None:
-        service = service.parent
-    return service
-
-
-def _listenersOf(service: Any) -> Iterator[ListenerService]:
-    if isinstance(service, ListenerService):
-        yield service
-    collection = IServiceCollection(service, None)
-    if collection is not None:
-        for child in collection:
-            yield from _listenersOf(child)

@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from twisted.application import service as twistedService
 from twisted.internet import defer, protocol, reactor
+from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import clientFromString, connectProtocol
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
@@ -34,6 +37,8 @@ from svctree.listen import (
 )
 from svctree.listen.bound import kernelBacklog
 from svctree.listen.holders import localAddressOf
+from svctree.listen.proxied import ProxiedFactory
+from svctree.worker.trust import Trust
 
 
 def started(*addresses: str, **keywords: Any) -> ListenerService:
@@ -490,6 +495,110 @@ class Serving(TestCase):
             b"HELLO",
         )
         await listener.stopService()
+
+
+class Who(protocol.Protocol):
+    """
+    Says who is connected, at once and to whatever it is told.
+    """
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        peer, host = self.transport.getPeer(), self.transport.getHost()
+        self.transport.write(f"{peer!r} {host!r}\n".encode())
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data.upper())
+        self.transport.loseConnection()
+
+
+class Proxied(TestCase):
+    """
+    A factory behind a proxy that speaks PROXY.
+    """
+
+    def setUp(self) -> None:
+        self.factory = protocol.Factory.forProtocol(Who)
+
+    async def ask(self, port: int, pieces: list[bytes]) -> bytes:
+        client = Collect()
+        await connectProtocol(
+            clientFromString(reactor, f"tcp:127.0.0.1:{port}"), client
+        )
+        for piece in pieces:
+            assert client.transport is not None
+            client.transport.write(piece)
+            await deferLater(reactor, 0, lambda: None)
+        return await client.done
+
+    async def test_header(self) -> None:
+        """
+        The protocol of a trusted peer begins after the header, and sees the client's
+        address; in whatever pieces the header arrives.
+        """
+        listener = started(
+            "127.0.0.1:0",
+            factory=self.factory,
+            proxyProtocol=True,
+            forwardedAllow=["127.0.0.1"],
+        )
+        header = b"PROXY TCP4 192.0.2.7 198.51.100.2 1234 443\r\n"
+        port = portOf(listener)
+        for pieces in (
+            [header + b"hello"],
+            [header, b"hello"],
+            [bytes([byte]) for byte in header] + [b"hello"],
+        ):
+            answer = await self.ask(port, pieces)
+            self.assertEqual(
+                answer,
+                b"IPv4Address(type='TCP', host='192.0.2.7', port=1234) "
+                b"IPv4Address(type='TCP', host='198.51.100.2', port=443)\nHELLO",
+            )
+        answer = await self.ask(port, [b"PROXY UNKNOWN\r\nhello"])
+        self.assertIn(b"host='127.0.0.1'", answer)
+        self.assertEqual(await self.ask(port, [b"hello"]), b"")
+        await listener.stopService()
+
+    async def test_others(self) -> None:
+        """
+        Other peers are served as they are.
+        """
+        listener = started(
+            "127.0.0.1:0",
+            factory=self.factory,
+            proxyProtocol=True,
+            forwardedAllow=["192.0.2.0/24", "unix"],
+        )
+        answer = await self.ask(portOf(listener), [b"hello"])
+        self.assertIn(b"host='127.0.0.1'", answer)
+        self.assertTrue(answer.endswith(b"HELLO"))
+        await listener.stopService()
+
+    def test_timeout(self) -> None:
+        """
+        A header that does not come ends the connection.
+        """
+        clock = Clock()
+        proxied = ProxiedFactory(self.factory, Trust(["unix"]), clock)
+        greeting = proxied.buildProtocol(UNIXAddress("/run/x"))
+        assert greeting is not None
+        transport = StringTransport()
+        greeting.makeConnection(transport)
+        greeting.dataReceived(b"PROXY ")
+        clock.advance(9.9)
+        self.assertFalse(transport.disconnecting or transport.disconnected)
+        clock.advance(0.2)
+        self.assertTrue(transport.disconnected or transport.disconnecting)
+
+    def test_nobodyTrusted(self) -> None:
+        """
+        To expect headers from nobody is a mistake.
+        """
+        self.assertRaises(
+            ValueError, ListenerService, "@x", factory=self.factory, proxyProtocol=True
+        )
 
 
 class Rebinding(TestCase):
