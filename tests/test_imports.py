@@ -162,6 +162,20 @@ def test_workersStayFreeOfTwisted(name: str) -> None:
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+@pytest.mark.parametrize(
+    "name", ["svctree.assemble", "svctree.cli", "svctree.control", "svctree.tree"]
+)
+def test_noReactorByImport(name: str) -> None:
+    """
+    Importing installs no reactor: a program may still choose one, and a process may
+    still go into the background.
+    """
+    check = (
+        f"import sys, {name}; sys.exit('twisted.internet.reactor' in sys.modules or 0)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 PUBLIC = {"Application", "ListenerService", "MultiService", "PoolService", "Service"}
 
 

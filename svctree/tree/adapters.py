@@ -18,7 +18,6 @@ from typing import Any
 from twisted.application import internet
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.runner.procmon import ProcessMonitor
 
 from svctree.tree.errors import ProcessKeepsEnding
 
@@ -294,7 +293,12 @@ _ADAPTERS: dict[type, type[Adapter]] = {
     internet.TimerService: TimerAdapter,
     internet.StreamServerEndpointService: EndpointAdapter,
     internet.ClientService: ClientAdapter,
-    ProcessMonitor: ProcessMonitorAdapter,
+}
+
+# By name: its module installs the reactor, which a process that is about to go into
+# the background must not have yet.
+_BY_NAME: dict[str, type[Adapter]] = {
+    "twisted.runner.procmon.ProcessMonitor": ProcessMonitorAdapter,
 }
 
 # What has been looked up, subclasses too; L{None} for classes that need nothing.
@@ -316,9 +320,14 @@ def adapterFor(kind: type) -> type[Adapter] | None:
     try:
         return _known[kind]
     except KeyError:
-        found = (_ADAPTERS[each] for each in kind.__mro__ if each in _ADAPTERS)
-        _known[kind] = next(found, None)
+        found = (_registered(each) for each in kind.__mro__)
+        _known[kind] = next(filter(None, found), None)
         return _known[kind]
+
+
+def _registered(kind: type) -> type[Adapter] | None:
+    named = _BY_NAME.get(f"{kind.__module__}.{kind.__qualname__}")
+    return _ADAPTERS.get(kind, named)
 
 
 __all__ = [
