@@ -10,6 +10,7 @@ from typing import Any
 
 from svctree.listen import ListenerService
 from svctree.pool import PoolService
+from svctree.pool.once import OnceService, Source, claimOutput, sourceOf
 from svctree.process import (
     Operations,
     SignalService,
@@ -35,6 +36,10 @@ def makeTree(settings: Settings) -> RootService:
         started, without parent.
     """
     tree = RootService()
+    source = sourceOf(settings.protocol, settings.listen, settings.workermodel)
+    if source in (Source.CGI, Source.CONNECTED):
+        makeOnce(settings, source).setServiceParent(tree)
+        return tree
     listener = ListenerService(
         *settings.listen,
         name=LISTENER,
@@ -44,7 +49,8 @@ def makeTree(settings: Settings) -> RootService:
         reread=_addressesOf(settings),
     )
     listener.setServiceParent(tree)
-    makePool(settings).setServiceParent(tree)
+    pool = makePool(settings) if source is None else makeOnce(settings, source)
+    pool.setServiceParent(tree)
     return tree
 
 
@@ -69,11 +75,28 @@ def makePool(settings: Settings) -> PoolService:
     """
     @return: the pool that the settings ask for, looking for its listener by name.
     """
-    keywords = {
+    return PoolService(listeners=[LISTENER], name=POOL, **_keywords(settings))
+
+
+def makeOnce(settings: Settings, source: Source) -> OnceService:
+    """
+    @return: what serves one request in this process. Standard output is its own from
+        now on, before anybody logs to it.
+    """
+    return OnceService(
+        listeners=[LISTENER],
+        source=source,
+        output=claimOutput(source),
+        name=POOL,
+        **_keywords(settings),
+    )
+
+
+def _keywords(settings: Settings) -> dict[str, Any]:
+    return {
         option.keyword: getattr(settings, option.keyword)
         for option in optionsOf(PoolSettings)
     }
-    return PoolService(listeners=[LISTENER], name=POOL, **keywords)
 
 
 def addSignals(tree: MultiService, reactor: Any = None) -> None:

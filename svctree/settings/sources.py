@@ -187,8 +187,16 @@ class _Gathered:
             return None
         return option.kind.fromText(text)
 
+    def _servesStandardInput(self) -> bool:
+        listen = self._values.get("listen") or ()
+        return "stdin" in listen or self._values.get("protocol") == "cgi"
+
     def _findMissing(self, file: IniFile) -> None:
         for option in self._options.values():
+            if option.name == "pidfile" and self._servesStandardInput():
+                # A web server starts such processes by the dozen: the lock would keep
+                # out all but one.
+                continue
             if option.required and option.keyword not in self._mentioned:
                 message = (
                     f"{option.name} is missing ({option.doc}); "

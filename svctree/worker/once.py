@@ -12,10 +12,9 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
-import select
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from svctree.wire.cgi import CGICodec, variablesFrom
@@ -50,6 +49,12 @@ class NoCGIRequest(Exception):
     """
 
     exitStatus = 1
+
+    def __init__(self) -> None:
+        super().__init__(
+            "standard input is no socket and there is no CGI request in the "
+            "environment (REQUEST_METHOD); expected to be started by a web server"
+        )
 
 
 class Peer(Protocol):
@@ -157,20 +162,16 @@ class Once:
         self._timeout = float(settings.get("timeout") or 0)
         self._gateway = Gateway(application)
 
-    def fromListening(self, sockets: Sequence[socket.socket]) -> bool:
+    def fromAccepted(
+        self, sock: socket.socket, listening: socket.socket, address: Any
+    ) -> bool:
         """
-        Wait for a connection on any of the listening sockets, and serve it.
+        Serve a connection that was accepted.
+
+        @return: whether a request was answered as it should be.
         """
-        poll = select.poll()
-        byDescriptor = {sock.fileno(): sock for sock in sockets}
-        for fd in byDescriptor:
-            poll.register(fd, select.POLLIN)
-        while True:
-            for fd, _ in poll.poll():
-                # Somebody else who shares the socket may have been faster.
-                with contextlib.suppress(BlockingIOError):
-                    accepted, address = byDescriptor[fd].accept()
-                    return self._serveSocket(accepted, byDescriptor[fd], address)
+        sock.setblocking(True)
+        return self._serveSocket(sock, listening, address)
 
     def fromConnected(self, fd: int = 0) -> bool:
         """
@@ -201,10 +202,7 @@ class Once:
         @raise NoCGIRequest: there is none.
         """
         if b"REQUEST_METHOD" not in environment:
-            raise NoCGIRequest(
-                "standard input is no socket and there is no CGI request in the "
-                "environment (REQUEST_METHOD); expected to be started by a web server"
-            )
+            raise NoCGIRequest()
         config = self._config
         template: dict[str, object] = {
             "wsgi.version": (1, 0),
@@ -277,7 +275,7 @@ class Once:
     def _answer(self, environ: dict[str, Any], codec: ICodec, peer: Peer) -> bool:
         if self._timeout:
             # Written and carried out in C: it works whatever the application does.
-            faulthandler.dump_traceback_later(self._timeout, exit=True)
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=2)
         outcome = self._gateway.answer(environ, codec, peer)
         faulthandler.cancel_dump_traceback_later()
         if outcome != RESET:

@@ -22,6 +22,7 @@ from tests.support.processes import BIN, Processes, Running, waitUntil
 
 __all__ = [
     "LISTINGS",
+    "TOP",
     "FrontEnd",
     "freePort",
     "listing",
