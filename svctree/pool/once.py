@@ -45,10 +45,16 @@ class Source(enum.Enum):
     CGI = "the environment and standard input"
 
 
-def sourceOf(protocol: str, listen: Sequence[str], workerModel: str) -> Source | None:
+def sourceOf(
+    protocol: str,
+    listen: Sequence[str],
+    workerModel: str,
+    environment: Mapping[bytes, bytes] = os.environb,
+) -> Source | None:
     """
     Tell what the settings and standard input ask for.
 
+    @param environment: where a CGI request would be.
     @return: L{None} for a pool: the listeners listen and the model is another.
     @raise PoolError: standard input is not what the protocol needs.
     """
@@ -62,7 +68,9 @@ def sourceOf(protocol: str, listen: Sequence[str], workerModel: str) -> Source |
     if "stdin" in listen:
         found = standardInput()
         if found is StandardInput.CONNECTED:
-            return Source.CONNECTED
+            # Apache's mod_cgid gives its scripts a socket as input and output.
+            isScript = protocol == "fastcgi" and b"GATEWAY_INTERFACE" in environment
+            return Source.CGI if isScript else Source.CONNECTED
         if found is not StandardInput.LISTENING:
             if protocol != "fastcgi":
                 raise PoolError(

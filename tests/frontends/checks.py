@@ -152,6 +152,8 @@ class FrontEndChecks(Configuration):
     @cvar reloads: whether there is a pool to reload.
     @cvar streams: pieces arrive as they are produced.
     @cvar oneProcess: the same worker answers every request.
+    @cvar requests: how many of all sorts.
+    @cvar aborts: how many of each sort.
     @cvar kept: connections that the front end keeps open when nobody asks.
     """
 
@@ -162,6 +164,7 @@ class FrontEndChecks(Configuration):
     oneProcess: ClassVar[bool] = True
     kept: ClassVar[int] = 0
     requests: ClassVar[int] = MIXED
+    aborts: ClassVar[int] = 20
 
     def test_query(self, site: Site) -> None:
         """
@@ -345,7 +348,7 @@ class FrontEndChecks(Configuration):
         nothing: the same worker serves on, with no descriptor more.
         """
         before = site.worker()
-        for _ in range(20):
+        for _ in range(self.aborts):
             site.client.abort(b"GET @/?act=sleep&s=0.01 HTTP/1.1\r\nHost: x\r\n\r\n")
             site.client.abort(b"GET @/?act=size&n=3000000 HTTP/1.1\r\nHost: x\r\n\r\n")
             site.client.abort(
