@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -25,6 +26,7 @@ from svctree.command.report import (
     settingsAsText,
     summary,
 )
+from svctree.command.script import withoutQuery
 from svctree.command.tables import renderStatus, renderTree
 from svctree.settings import Settings, SettingsError
 
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     @param arguments: without the program's name; those of the process by default.
     """
     try:
-        status = run(sys.argv[1:] if arguments is None else arguments)
+        status = run(
+            withoutQuery(sys.argv[1:], os.environ) if arguments is None else arguments
+        )
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
