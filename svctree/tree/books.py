@@ -110,6 +110,14 @@ class Books(Service, TreeContainer):
         position = self._children.find(service)
         if position >= 0:
             self._drop(service, position)
+        self._letGo(service)
+
+    def _letGo(self, service: Any) -> None:
+        """
+        Services of Twisted's take their parent before they ask it.
+        """
+        if service.parent is self and self._children.find(service) < 0:
+            service.parent = None
 
     def _adapt(self, service: Any) -> None:
         """

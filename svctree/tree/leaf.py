@@ -17,6 +17,7 @@ from svctree.interfaces import IServiceState
 from svctree.tree.children import TreeContainer
 from svctree.tree.errors import DuplicateName, NameIsFixed, NameRefused, NotAChild
 from svctree.tree.paths import pathOf
+from svctree.tree.shutdown import ChildStop, leaves, leavingStop
 from svctree.tree.states import State
 
 _log = Logger()
@@ -94,16 +95,32 @@ class Service(_twisted.Service):
 
     def _move(self, parent: Any) -> Any:
         _checkMove(self, parent)
-        leaving = None if self.parent is None else self.disownServiceParent()
+        if self.parent is not None:
+            leaving = self.disownServiceParent()
+            if isinstance(leaving, Deferred):
+                self._leave(leaving)
         self.parent = parent
         try:
-            waits = isinstance(leaving, Deferred) and not leaving.called
-            if waits and isinstance(parent, TreeContainer):
-                parent._expect(self, leaving)  # type: ignore[attr-defined]
             return parent.addService(self)
         except BaseException:
             self.parent = None
             raise
+
+    def _leave(self, leaving: Deferred[Any]) -> None:
+        """
+        The old parent is stopping this service, which is about to have a new one.
+        """
+        stop = leavingStop(self)
+        if stop is None:
+            # A parent of Twisted's, or a stop that is over already.
+            stop = ChildStop(self)
+            leaves(self, stop)
+            stop.follow(leaving)
+        stop.tell(self._left)
+
+    def _left(self, success: bool, value: Any) -> None:
+        if not success:
+            _log.failure("{path}: did not stop cleanly", value, path=self.path)
 
     def disownServiceParent(self) -> Any:
         """

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from svctree.tree.adapters import adapterFor
 from svctree.tree.errors import (
@@ -17,11 +18,12 @@ from svctree.tree.errors import (
     NameRefused,
     NoSuchService,
     NotAChild,
+    TreeError,
 )
 from svctree.tree.order import Order
 from svctree.tree.paths import join, keyOf, pathOf
 from svctree.tree.results import Waiters, asDeferred
-from svctree.tree.shutdown import ChildStop, cancelPending
+from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leavingStop
 from svctree.tree.starting import Starting
 from svctree.tree.states import TO_BE_STOPPED, Record
 
@@ -50,6 +52,12 @@ class Membership(Starting):
             self._check(service)
 
     def _check(self, service: Any) -> None:
+        # First of all: in a cycle there are no paths to tell of.
+        above: Any = self
+        while above is not None:
+            if above is service:
+                raise CycleOfParents(_chain(self, service))
+            above = getattr(above, "parent", None)
         if id(service) in self._children.places:
             raise AlreadyAChild(pathOf(service))
         name = service.name
@@ -58,11 +66,6 @@ class Membership(Starting):
                 raise DuplicateName(self.path, name)
             if name == "":
                 raise NameRefused(self.path)
-        above: Any = self
-        while above is not None:
-            if above is service:
-                raise CycleOfParents(_chain(self, service))
-            above = getattr(above, "parent", None)
 
     def addService(self, service: Any) -> Any:
         """
@@ -81,7 +84,11 @@ class Membership(Starting):
             or (name is not None and (name in self.namedServices or name == ""))
         ):
             # Something may be wrong; most adds are spared the closer look.
-            self._check(service)
+            try:
+                self._check(service)
+            except TreeError:
+                self._letGo(service)
+                raise
         if name is None:
             children.add(service, 0)
         else:
@@ -89,6 +96,10 @@ class Membership(Starting):
             children.add(service, 1)
         if adapterFor(type(service)) is not None:
             self._adapt(service)
+        stop = leavingStop(service)
+        if stop is not None:
+            self._stops[id(service)] = stop
+            stop.tell(lambda *_: self._stops.pop(id(service), None))
         if self.running:
             return self._startAdded(service)
         return None
@@ -160,35 +171,36 @@ class Membership(Starting):
         record: int,
         starting: Deferred[Any] | None,
     ) -> Any:
-        stop = self._stops.get(id(service))
-        if stop is not None:
-            waiters = Waiters()
-            stop.tell(lambda success, value: waiters.fire(value))
-            return waiters.wait()
-        if record not in TO_BE_STOPPED:
-            return None
-        result = callee.stopService()
-        stopping = asDeferred(result)
-        if stopping is None:
-            cancelPending(starting)
-            self._announce(service, path, record, Record.STOPPED)
-            return result
+        stop = self._stops.pop(id(service), None)
+        if stop is None:
+            if record not in TO_BE_STOPPED:
+                return None
+            try:
+                result = callee.stopService()
+            except BaseException:
+                cancelPending(starting)
+                raise
+            stopping = asDeferred(result)
+            if stopping is None or (stopping.called and not stopping.paused):
+                cancelPending(starting)
+                self._announce(service, path, record, Record.STOPPED)
+                return result if stopping is None else stopping
+            self._announce(service, path, record, Record.STOPPING)
+            stop = ChildStop(service, starting)
+            stop.follow(stopping)
+        # Whatever start waited for this stop is off.
+        cancelPending(stop.restart)
+        leaves(service, stop)
+        gone = Waiters()
+        waiter = gone.wait()
 
-        def stopped(value: Any) -> Any:
-            cancelPending(starting)
+        def stopped(success: bool, value: Any) -> None:
             self._announce(service, path, Record.STOPPING, Record.STOPPED)
-            return value
+            if not gone.fire(value) and isinstance(value, Failure):
+                self._unheard(value)
 
-        self._announce(service, path, record, Record.STOPPING)
-        return stopping.addBoth(stopped)
-
-    def _expect(self, service: Any, leaving: Deferred[Any]) -> None:
-        """
-        C{service} is about to be added, and still stopping where it was.
-        """
-        stop = self._stops[id(service)] = ChildStop(service)
-        stop.tell(lambda success, value: self._stops.pop(id(service), None))
-        stop.follow(leaving)
+        stop.tell(stopped)
+        return waiter
 
 
 def _needsOf(

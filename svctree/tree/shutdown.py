@@ -25,13 +25,25 @@ class ChildStop:
 
     @ivar starting: the child's start, if it was still pending: it is cancelled when
         the child has stopped.
+    @ivar restart: the start that waits for the end of this stop.
+    @ivar privileged: that start begins with the privileged phase.
     """
 
-    __slots__ = ("_listeners", "_outcome", "done", "service", "starting")
+    __slots__ = (
+        "_listeners",
+        "_outcome",
+        "done",
+        "privileged",
+        "restart",
+        "service",
+        "starting",
+    )
 
     def __init__(self, service: Any, starting: Deferred[Any] | None = None) -> None:
         self.service = service
         self.starting = starting
+        self.restart: Deferred[None] | None = None
+        self.privileged = False
         self.done = False
         self._listeners: list[Listener] = []
         self._outcome: tuple[bool, Any] = (True, None)
@@ -71,6 +83,27 @@ class ChildStop:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener(success, value)
+
+
+_leaving: dict[int, ChildStop] = {}
+
+
+def leaves(service: Any, stop: ChildStop) -> None:
+    """
+    C{service} has been removed and is still stopping: whoever takes it in next, here
+    or in another container, starts it when it has stopped.
+    """
+    if not stop.done:
+        # The record keeps the service alive, so that its id stays its own.
+        _leaving[id(service)] = stop
+        stop.tell(lambda *_: _leaving.pop(id(service), None))
+
+
+def leavingStop(service: Any) -> ChildStop | None:
+    """
+    @return: the stop of a service that was removed before it had stopped.
+    """
+    return _leaving.get(id(service)) if _leaving else None
 
 
 def cancelPending(starting: Deferred[Any] | None) -> None:
@@ -197,4 +230,4 @@ class Shutdown:
         return outcome
 
 
-__all__ = ["ChildStop", "Shutdown", "cancelPending"]
+__all__ = ["ChildStop", "Shutdown", "cancelPending", "leaves", "leavingStop"]

@@ -205,22 +205,29 @@ class Starting(Stopping):
                 startup.watch(stop.service, self._startAfter(stop))
 
     def _startAfter(self, stop: ChildStop) -> Deferred[None]:
+        """
+        Start a child when its stop is over, unless it is removed before, or told
+        to stop.
+        """
+        # There is one start that waits, whoever asked for it last.
+        cancelPending(stop.restart)
         started: Deferred[None] = Deferred()
+        stop.restart = started
         service = stop.service
 
         def stopped(success: bool, value: object) -> None:
             if started.called:
-                # The start has been given up in the meantime.
                 return
             if not self.running or self._children.find(service) < 0:
                 started.callback(None)
                 return
             try:
-                result = asDeferred(self._callee(service).startService())
+                if stop.privileged:
+                    self._privilege(service)
+                result = self._launch(service)
             except BaseException:
                 started.errback(Failure())
                 return
-            self._recordChild(service, Record.STARTING)
             if result is None:
                 started.callback(None)
             else:
@@ -228,6 +235,13 @@ class Starting(Stopping):
 
         stop.tell(stopped)
         return started
+
+    def _launch(self, service: Any) -> Deferred[Any] | None:
+        """
+        Start one child that is down.
+        """
+        self._recordChild(service, Record.STARTING)
+        return asDeferred(self._callee(service).startService())
 
     def _childReturned(
         self, startup: Startup, walk: Walk, service: Any, result: object
@@ -356,6 +370,7 @@ class Starting(Stopping):
         stop = self._stops.get(id(service))
         try:
             if stop is not None:
+                stop.privileged = True
                 result: object = self._startAfter(stop)
             else:
                 self._privilege(service)
@@ -393,8 +408,6 @@ class Starting(Stopping):
                 self._recordChild(service, Record.FAILED, failure)
                 noteWhere(failure, path)
                 self._detach(service)
-                if service.parent is self:
-                    service.parent = None
             if not added.fire(failure):
                 self._unheard(failure)
 
@@ -421,6 +434,10 @@ class Starting(Stopping):
                 position, done = done, done + 1
                 service = children.entries[position]
                 if service is NOTHING or children.states[position] in _UNDER_WAY:
+                    continue
+                if id(service) in self._stops:
+                    # It cannot wait, and the child must not be called before.
+                    self._stops[id(service)].privileged = True
                     continue
                 if isInherited(service, "privilegedStartService"):
                     yield service._privileging()
@@ -453,6 +470,6 @@ class Starting(Stopping):
 
 _ON_THE_WAY = frozenset([Record.STARTING, Record.STOPPING])
 
-_UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP, Record.STOPPING])
+_UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP])
 
 __all__ = ["Starting"]

@@ -338,7 +338,9 @@ class Supervisor(MultiService):
         child = self._child(service)
         try:
             if id(service) in self._stops:
-                result: object = self._startAfter(self._stops[id(service)])
+                stop = self._stops[id(service)]
+                stop.privileged = True
+                result: object = self._startAfter(stop)
             else:
                 self._privilege(service)
                 result = self._supervision.start(child)
@@ -349,6 +351,9 @@ class Supervisor(MultiService):
         if starting is None:
             return None
         return self._watchAdded(service, starting)
+
+    def _launch(self, service: Any) -> Deferred[Any] | None:
+        return self._supervision.start(self._child(service))
 
     # Children that go down.
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hypothesis import assume, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     invariant,
+    precondition,
     rule,
 )
 from twisted.internet.defer import Deferred
@@ -34,76 +34,82 @@ class Broken(Exception):
     """
 
 
-class Plain(MultiService):
+def pick(candidates: list[Any], number: int) -> Any:
     """
-    A plain container that remembers nothing but its number.
+    @return: one of the candidates.
     """
+    return candidates[number % len(candidates)]
 
-    number: int
+
+NUMBER = st.integers(0, 11)
+
+BEHAVIOURS: list[dict[str, Any]] = [
+    {},
+    {"startsLater": True},
+    {"stopsLater": True},
+    {"startsLater": True, "stopsLater": True},
+    {"startError": Broken("start")},
+    {"stopError": Broken("stop")},
+    {"startsLater": True, "stopError": Broken("stop")},
+    {"stopsLater": True, "startError": Broken("start")},
+]
+
+
+def isBad(leaf: FakeService) -> bool:
+    """
+    @return: whether it raises when it is started or stopped.
+    """
+    return leaf.startError is not None or leaf.stopError is not None
 
 
 class PlainTrees(RuleBasedStateMachine):
     """
     Trees of plain containers and leaves.
-    """
 
-    containers = Bundle("containers")
-    leaves = Bundle("leaves")
+    Rules draw a number and take the candidate that it leads to, and are not offered
+    when there is none: most steps then do something.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.journal = Journal()
-        self.root = Plain()
+        self.root = MultiService()
         self.root.setName("root")
         self.members: dict[Any, list[Any]] = {self.root: []}
-        self.allLeaves: list[FakeService] = []
+        self.leaves: list[FakeService] = []
         # Down for a reason of their own: they failed to start or went down.
         self.excused: set[FakeService] = set()
-        self.count = 0
+
+    def containers(self) -> list[Any]:
+        return list(self.members)
+
+    def inPhase(self, *phases: str) -> list[FakeService]:
+        return [
+            leaf
+            for leaf in self.leaves
+            if leaf.phase in phases and leaf.pending is not None
+        ]
+
+    def everybody(self) -> list[Any]:
+        return [*self.leaves, *(each for each in self.members if each is not self.root)]
 
     # What happens.
 
-    @rule(target=containers)
-    def theRoot(self) -> Any:
-        return self.root
-
-    @rule(target=containers, parent=containers, keepGoing=st.booleans())
-    def addContainer(self, parent: Any, keepGoing: bool) -> Any:
-        made = Plain(keepGoing=keepGoing)
-        self.count += 1
-        made.setName(f"container {self.count}")
+    @rule(where=NUMBER, keepGoing=st.booleans())
+    @precondition(lambda self: len(self.members) < 5)
+    def addContainer(self, where: int, keepGoing: bool) -> None:
+        made = MultiService(keepGoing=keepGoing)
+        made.setName(f"container {len(self.members)}")
+        parent = pick(self.containers(), where)
         self.members[made] = []
         self._add(made, parent)
-        return made
 
-    @rule(
-        target=leaves,
-        parent=containers,
-        startsLater=st.booleans(),
-        stopsLater=st.booleans(),
-        startError=st.sampled_from([None, None, None, Broken("start")]),
-        stopError=st.sampled_from([None, None, None, Broken("stop")]),
-    )
-    def addLeaf(
-        self,
-        parent: Any,
-        startsLater: bool,
-        stopsLater: bool,
-        startError: Exception | None,
-        stopError: Exception | None,
-    ) -> Any:
-        self.count += 1
-        leaf = FakeService(
-            f"leaf {self.count}",
-            self.journal,
-            startsLater=startsLater,
-            stopsLater=stopsLater,
-            startError=startError,
-            stopError=stopError,
-        )
-        self.allLeaves.append(leaf)
-        self._add(leaf, parent)
-        return leaf
+    @rule(where=NUMBER, behaviour=st.sampled_from(BEHAVIOURS))
+    @precondition(lambda self: len(self.leaves) < 8)
+    def addLeaf(self, where: int, behaviour: dict[str, Any]) -> None:
+        leaf = FakeService(f"leaf {len(self.leaves)}", self.journal, **behaviour)
+        self.leaves.append(leaf)
+        self._add(leaf, pick(self.containers(), where))
 
     def _add(self, service: Any, parent: Any) -> None:
         try:
@@ -116,9 +122,10 @@ class PlainTrees(RuleBasedStateMachine):
         if service.parent is not None:
             self.members[parent].append(service)
 
-    @rule(service=leaves | containers)
-    def remove(self, service: Any) -> None:
-        assume(service.parent is not None)
+    @rule(which=NUMBER)
+    @precondition(lambda self: any(each.parent for each in self.everybody()))
+    def remove(self, which: int) -> None:
+        service = pick([each for each in self.everybody() if each.parent], which)
         parent = service.parent
         try:
             self._quiet(service.disownServiceParent())
@@ -127,12 +134,11 @@ class PlainTrees(RuleBasedStateMachine):
         self.members[parent].remove(service)
         assert service.parent is None
 
-    @rule(service=leaves | containers, parent=containers)
-    def move(self, service: Any, parent: Any) -> None:
-        # The root is started by the test itself, so it stays the root.
-        assume(
-            service is not self.root or (parent is not None and self._isBelow(parent))
-        )
+    @rule(which=NUMBER, where=NUMBER)
+    @precondition(lambda self: self.everybody())
+    def move(self, which: int, where: int) -> None:
+        service = pick(self.everybody(), which)
+        parent = pick(self.containers(), where)
         before = service.parent
         above, cycle = parent, False
         while above is not None:
@@ -146,7 +152,7 @@ class PlainTrees(RuleBasedStateMachine):
             assert service.parent is None
             return
         except RuntimeError:
-            assert cycle or parent is before
+            assert cycle
             assert service.parent is before
             return
         assert not cycle
@@ -157,52 +163,57 @@ class PlainTrees(RuleBasedStateMachine):
             assert service.parent is parent
             self.members[parent].append(service)
 
-    def _isBelow(self, container: Any) -> bool:
-        while container is not None and container is not self.root:
-            container = container.parent
-        return container is self.root
-
     @rule(privileged=st.booleans())
     def start(self, privileged: bool) -> None:
-        self._forgive(self.root)
+        if not self.root.running:
+            self.excused.clear()
         try:
-            if privileged and str(self.root.state) in ("new", "stopped"):
+            if privileged and not self.root.running:
                 self.root.privilegedStartService()
             self._quiet(self.root.startService())
         except Broken:
             assert not self.root.running
 
     @rule()
+    @precondition(lambda self: self.root.running)
     def stop(self) -> None:
         self._quiet(self.root.stopService())
         assert not self.root.running
 
-    @rule(leaf=leaves)
-    def comeUp(self, leaf: FakeService) -> None:
-        assume(leaf.phase == "starting" and leaf.pending is not None)
-        leaf.up()
+    @rule(which=NUMBER)
+    @precondition(lambda self: self.inPhase("starting"))
+    def comeUp(self, which: int) -> None:
+        pick(self.inPhase("starting"), which).up()
 
-    @rule(leaf=leaves)
-    def failToStart(self, leaf: FakeService) -> None:
-        assume(leaf.phase == "starting" and leaf.pending is not None)
+    @rule(which=NUMBER)
+    @precondition(lambda self: self.inPhase("starting"))
+    def failToStart(self, which: int) -> None:
+        leaf = pick(self.inPhase("starting"), which)
         self.excused.add(leaf)
         leaf.failStart(Broken("later"))
 
-    @rule(leaf=leaves, fails=st.booleans())
-    def goDown(self, leaf: FakeService, fails: bool) -> None:
-        assume(leaf.phase == "stopping")
+    @rule(which=NUMBER, fails=st.booleans())
+    @precondition(lambda self: self.inPhase("stopping"))
+    def goDown(self, which: int, fails: bool) -> None:
+        leaf = pick(self.inPhase("stopping"), which)
         if fails:
             leaf.failStop(Broken("stop, later"))
         else:
             leaf.down()
 
-    @rule(leaf=leaves)
-    def crash(self, leaf: FakeService) -> None:
-        assume(leaf.phase == "up")
+    @rule(which=NUMBER)
+    @precondition(lambda self: any(leaf.phase == "up" for leaf in self.leaves))
+    def crash(self, which: int) -> None:
+        leaf = pick([leaf for leaf in self.leaves if leaf.phase == "up"], which)
         leaf.crash(Broken("crash"))
 
-    @rule(leaf=leaves)
-    def repair(self, leaf: FakeService) -> None:
+    @rule(which=NUMBER)
+    @precondition(lambda self: any(isBad(leaf) for leaf in self.leaves))
+    def repair(self, which: int) -> None:
+        leaf = pick([leaf for leaf in self.leaves if isBad(leaf)], which)
+        if leaf.phase == "down":
+            # It stays as it is until the next start.
+            self.excused.add(leaf)
         leaf.startError = leaf.stopError = None
 
     # What must be so.
@@ -210,9 +221,6 @@ class PlainTrees(RuleBasedStateMachine):
     def _quiet(self, result: Any) -> None:
         if isinstance(result, Deferred):
             result.addErrback(lambda failure: None)
-
-    def _forgive(self, container: Any) -> None:
-        self.excused.clear()
 
     @invariant()
     def nobodyIsCalledOutOfTurn(self) -> None:
@@ -231,7 +239,7 @@ class PlainTrees(RuleBasedStateMachine):
 
     @invariant()
     def nobodyRunsUnderAStoppedParent(self) -> None:
-        for leaf in self.allLeaves:
+        for leaf in self.leaves:
             if leaf.parent is None or not leaf.parent.running:
                 assert leaf.phase in ("down", "stopping", "privileged"), (
                     f"{leaf.name} is {leaf.phase}"
@@ -242,7 +250,7 @@ class PlainTrees(RuleBasedStateMachine):
 
     @invariant()
     def nobodyIsForgotten(self) -> None:
-        for leaf in self.allLeaves:
+        for leaf in self.leaves:
             parent = leaf.parent
             if parent is None or not parent.running or leaf in self.excused:
                 continue
@@ -257,10 +265,10 @@ class PlainTrees(RuleBasedStateMachine):
         However the life went, a stop brings everybody down.
         """
         self._quiet(self.root.stopService())
-        for leaf in self.allLeaves:
+        for leaf in self.leaves:
             if leaf.phase == "stopping":
                 leaf.down()
-        for leaf in self.allLeaves:
+        for leaf in self.leaves:
             if leaf.parent is not None:
                 assert leaf.phase == "down", f"{leaf.name} is {leaf.phase}"
         self.nobodyIsCalledOutOfTurn()

@@ -1,0 +1,172 @@
+"""
+Corners in which a plain container could lose count of a child.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.application import service as twisteds
+from twisted.internet.defer import Deferred
+
+from svctree.service import MultiService
+from svctree.testing import FakeService, Journal
+
+
+@pytest.fixture
+def journal() -> Journal:
+    """
+    What the fakes of a test note.
+    """
+    return Journal()
+
+
+def running(*services: Any) -> MultiService:
+    """
+    @return: a container that is up, with these children.
+    """
+    container = MultiService()
+    for service in services:
+        service.setServiceParent(container)
+    container.startService()
+    return container
+
+
+def test_addedWhileItStops(journal: Journal) -> None:
+    """
+    A child that was removed and is still stopping starts, with its privileged phase,
+    when it has stopped: where it was, and elsewhere.
+    """
+    for elsewhere in (False, True):
+        slow = FakeService("slow", journal, stopsLater=True)
+        container = running(slow)
+        leaving = slow.disownServiceParent()
+        assert isinstance(leaving, Deferred)
+        journal.take()
+        adding = slow.setServiceParent(running() if elsewhere else container)
+        assert isinstance(adding, Deferred)
+        assert journal.take() == []
+        assert not adding.called
+        slow.down()
+        assert journal.take() == ["privileged slow", "start slow"]
+        assert adding.called
+        assert journal.misuses == []
+
+
+def test_movedWhileRunning(journal: Journal) -> None:
+    """
+    A child moved to another running container has its privileged phase there, after
+    its stop.
+    """
+    slow = FakeService("slow", journal, stopsLater=True)
+    running(slow)
+    journal.take()
+    slow.setServiceParent(running())
+    assert journal.take() == ["stop slow"]
+    slow.down()
+    assert journal.take() == ["privileged slow", "start slow"]
+
+
+def test_readdedWhileItsRestartWaits(journal: Journal) -> None:
+    """
+    A child whose start waits for its stop, and which is taken out and put back in the
+    meantime, is started once.
+    """
+    slow = FakeService("slow", journal, stopsLater=True)
+    container = running(slow)
+    container.stopService()
+    container.startService()
+    slow.disownServiceParent()
+    slow.setServiceParent(container)
+    slow.down()
+    assert journal.misuses == []
+    assert slow.starts == 2
+    assert slow.phase == "up"
+
+
+def test_removedWhileItsRestartWaits(journal: Journal) -> None:
+    """
+    A child that is taken out while its start waits for its stop is not started.
+    """
+    slow = FakeService("slow", journal, stopsLater=True)
+    container = running(slow)
+    container.stopService()
+    starting = container.startService()
+    slow.disownServiceParent()
+    slow.down()
+    assert slow.phase == "down"
+    assert slow.starts == 1
+    assert starting.called
+
+
+@pytest.mark.parametrize("refused", ["name", "twice"])
+def test_refusedTwistedService(refused: str) -> None:
+    """
+    Also a service of Twisted's own, which takes the parent before it asks, is left
+    without one when it is refused.
+    """
+    container = MultiService()
+    service = twisteds.Service()
+    service.setName("a")
+    if refused == "name":
+        other = twisteds.Service()
+        other.setName("a")
+        other.setServiceParent(container)
+        with pytest.raises(RuntimeError):
+            service.setServiceParent(container)
+        assert service.parent is None
+        assert list(container) == [other]
+    else:
+        service.setServiceParent(container)
+        with pytest.raises(RuntimeError):
+            container.addService(service)
+        assert service.parent is container
+        assert list(container) == [service]
+
+
+def test_refusedTwistedCycle() -> None:
+    """
+    A cycle through a container of Twisted's own is refused, and leaves none behind.
+    """
+    ours, theirs = MultiService(), twisteds.MultiService()
+    ours.setServiceParent(theirs)
+    with pytest.raises(RuntimeError):
+        theirs.setServiceParent(ours)
+    assert theirs.parent is None
+    assert ours.path == "/"
+
+
+def test_twistedServiceThatFails() -> None:
+    """
+    A service of Twisted's own that fails to start in a running container is let go.
+    """
+
+    class Failing(twisteds.Service):
+        def startService(self) -> None:
+            raise ZeroDivisionError
+
+    container = running()
+    service = Failing()
+    with pytest.raises(ZeroDivisionError):
+        service.setServiceParent(container)
+    assert service.parent is None
+    assert list(container) == []
+
+
+def test_stopErrorOnRemoval(journal: Journal) -> None:
+    """
+    A child whose stop raises is removed all the same, and its pending start ended.
+    """
+    odd = FakeService("odd", journal, startsLater=True, stopError=ZeroDivisionError())
+    container = MultiService()
+    odd.setServiceParent(container)
+    starting = container.startService()
+    pending = odd.pending
+    with pytest.raises(ZeroDivisionError):
+        odd.disownServiceParent()
+    assert odd.parent is None
+    assert list(container) == []
+    assert starting.called
+    assert pending is not None
+    assert pending.called
