@@ -7,8 +7,9 @@ C{svctree.worker} and must stay free of Twisted.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.listen import ListenerService
@@ -18,22 +19,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Application": "svctree.service",
-    "ListenerService": "svctree.listen",
-    "MultiService": "svctree.service",
-    "PoolService": "svctree.pool",
-    "Service": "svctree.service",
+    "Application": "service",
+    "ListenerService": "listen",
+    "MultiService": "service",
+    "PoolService": "pool",
+    "Service": "service",
 }
 
 __all__ = ["Application", "ListenerService", "MultiService", "PoolService", "Service"]
 
-
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'svctree' has no attribute {name!r}") from None
-    return getattr(importlib.import_module(home), name)
+__getattr__ = lazyNames(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@ loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.control.client import ControlClient, ControlError, NotRunning
@@ -33,12 +34,4 @@ _HOMES = {
     "describeTree": "commands",
 }
 
-
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(
-            f"module 'svctree.control' has no attribute {name!r}"
-        ) from None
-    return getattr(importlib.import_module(f"svctree.control.{home}"), name)
+__getattr__ = lazyNames(__name__, _HOMES)

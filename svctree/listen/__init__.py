@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from svctree.lazy import lazyNames
 from svctree.listen.address import (
     AbstractAddress,
     Address,
@@ -74,10 +75,4 @@ __all__ = [
     "standardInput",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "ListenerService":
-        from svctree.listen.service import ListenerService
-
-        return ListenerService
-    raise AttributeError(f"module 'svctree.listen' has no attribute {name!r}")
+__getattr__ = lazyNames(__name__, {"ListenerService": "service"})

@@ -7,8 +7,9 @@ stay free of Twisted.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.pool.errors import BootError, PoolError, ReloadError, ScaleError
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from svctree.pool.service import PoolService
 
 _HOMES = {
-    "BootError": "svctree.pool.errors",
-    "PoolError": "svctree.pool.errors",
-    "PoolService": "svctree.pool.service",
-    "ReloadError": "svctree.pool.errors",
-    "ScaleError": "svctree.pool.errors",
-    "register": "svctree.pool.models",
+    "BootError": "errors",
+    "PoolError": "errors",
+    "PoolService": "service",
+    "ReloadError": "errors",
+    "ScaleError": "errors",
+    "register": "models",
 }
 
 __all__ = [
@@ -33,11 +34,4 @@ __all__ = [
     "register",
 ]
 
-
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        message = f"module 'svctree.pool' has no attribute {name!r}"
-        raise AttributeError(message) from None
-    return getattr(importlib.import_module(home), name)
+__getattr__ = lazyNames(__name__, _HOMES)

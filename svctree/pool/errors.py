@@ -11,7 +11,7 @@ class PoolError(Exception):
     """
     The base of the errors of this package.
 
-    @ivar exitStatus: what a command that fails with this exits with (SETTINGS.md).
+    @ivar exitStatus: what a command that fails with this exits with.
     @ivar details: more than one line, such as a traceback; often empty.
     """
 

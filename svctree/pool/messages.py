@@ -133,7 +133,7 @@ class BootFailed(NamedTuple):
 
     @ivar reason: one line for people.
     @ivar details: the application's traceback, or empty.
-    @ivar status: the exit status that fits (SETTINGS.md).
+    @ivar status: the exit status that fits.
     @ivar pid: the worker, 0 when the zygote itself failed.
     """
 

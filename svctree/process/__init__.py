@@ -7,8 +7,9 @@ daemon, or a parent that waits for one, needs no reactor and no Twisted.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.process.daemon import DaemonService, rootOf
@@ -118,12 +119,4 @@ _HOMES = {
     "watchdogInterval": "notify",
 }
 
-
-def __getattr__(name: str) -> object:
-    try:
-        home = _HOMES[name]
-    except KeyError:
-        raise AttributeError(
-            f"module 'svctree.process' has no attribute {name!r}"
-        ) from None
-    return getattr(importlib.import_module(f"svctree.process.{home}"), name)
+__getattr__ = lazyNames(__name__, _HOMES)

@@ -152,7 +152,7 @@ class Fields:
 
 class Limits:
     """
-    How much of a request is taken (SETTINGS.md, Requests); sizes in bytes.
+    How much of a request is taken (the settings, Requests); sizes in bytes.
 
     @ivar line: the request line.
     @ivar fields: how many header fields.

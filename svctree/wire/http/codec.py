@@ -5,7 +5,7 @@ The short way is written for speed: a head that arrives whole in one piece, with
 body, costs two dictionary updates and no regular expression, and its answer one join.
 Whatever is not plain leaves it (C{_settle}), whatever is wrong is judged anew in the
 order of the stream (L{svctree.wire.http.judge}). Measured on one core beside the
-alternatives: ARCHITECTURE.md, section 5, and C{benchmarks/http.py}.
+alternatives by C{benchmarks/http.py}.
 """
 
 from __future__ import annotations
