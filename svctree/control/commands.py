@@ -58,11 +58,13 @@ class Commands:
         The daemon, and a report of every service that gives one.
         """
         _only(arguments)
-        reports = {
-            _nameOf(one): dict(one.describe())
-            for one in eachService(self._root)
-            if hasattr(one, "describe") and not hasattr(one, "services")
-        }
+        reports: dict[str, Any] = {}
+        for one in eachService(self._root):
+            if hasattr(one, "describe") and not hasattr(one, "services"):
+                name = _nameOf(one)
+                # Two of the same name, in different containers.
+                key = getattr(one, "path", name) if name in reports else name
+                reports[key] = dict(one.describe())
         pools = [
             _nameOf(one) for one in eachService(self._root) if IScalable.providedBy(one)
         ]

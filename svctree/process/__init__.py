@@ -13,7 +13,13 @@ from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.process.daemon import DaemonService, rootOf
-    from svctree.process.detach import Foreground, IStatus, StatusPipe, detachProcess
+    from svctree.process.detach import (
+        Foreground,
+        IStatus,
+        NoStatus,
+        StatusPipe,
+        detachProcess,
+    )
     from svctree.process.errorlog import ErrorLog, ErrorLogError
     from svctree.process.exitstatus import endInOrder
     from svctree.process.holder import Holder
@@ -51,6 +57,7 @@ __all__ = [
     "IdentityError",
     "NoNotify",
     "NoPidFile",
+    "NoStatus",
     "Notify",
     "OperationError",
     "Operations",
@@ -91,6 +98,7 @@ _HOMES = {
     "IdentityError": "identity",
     "NoNotify": "notify",
     "NoPidFile": "pidfile",
+    "NoStatus": "detach",
     "Notify": "notify",
     "OperationError": "operations",
     "Operations": "operations",

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from svctree.interfaces import IServiceState
-from svctree.process.detach import Foreground, IStatus
+from svctree.process.detach import IStatus, NoStatus
 from svctree.process.errorlog import ErrorLog
 from svctree.process.identity import Identity, IdentityError
 from svctree.process.notify import NoNotify, Notify, WatchdogService
@@ -85,7 +85,7 @@ class DaemonService(Service):
         self.pidFile = NoPidFile() if pidfile is None else PidFile(pidfile)
         self.errorLog = ErrorLog(errorlog)
         self.identity = Identity.resolve(user, group)
-        self.status: IStatus = Foreground()
+        self.status: IStatus = NoStatus()
         self.isReady = False
         self.isDriven = False
         self.readySince = 0.0

@@ -30,6 +30,7 @@ from svctree.process.progress import Progress
 __all__ = [
     "Foreground",
     "IStatus",
+    "NoStatus",
     "StatusPipe",
     "awaitDaemon",
     "closeInherited",
@@ -77,23 +78,30 @@ class IStatus(Protocol):
         @param sockets: socket files that could not be removed.
         """
 
+    def close(self) -> None:
+        """
+        There is nothing more to report.
+        """
 
-class Foreground:
+
+class NoStatus:
     """
-    Reports to the standard error of a process that does not detach.
+    Where nobody waits to be told: under C{twistd}, which has its own ways.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = sys.stderr if stream is None else stream
+    def close(self) -> None:
+        """
+        Nothing is open.
+        """
 
     def progress(self, what: str) -> None:
         """
-        The log tells it already.
+        Nobody is told.
         """
 
     def ready(self, summary: str = "") -> None:
         """
-        The log tells it already.
+        Nobody is told.
         """
 
     def failed(
@@ -104,7 +112,40 @@ class Foreground:
         pidfile: str | None = None,
         sockets: Collection[str] = (),
     ) -> None:
-        _complain(self._stream, message, details)
+        """
+        Nobody is told.
+        """
+
+
+class Foreground(NoStatus):
+    """
+    Reports a failure to the standard error of a process that does not detach: to
+    the one that it was started with, for by then the error log may have taken its
+    place. Everything else the log tells already.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        if stream is None:
+            fillStandardStreams()
+            stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+        self._stream: TextIO = stream
+
+    def failed(
+        self,
+        message: str,
+        exitStatus: int = 1,
+        details: str = "",
+        pidfile: str | None = None,
+        sockets: Collection[str] = (),
+    ) -> None:
+        with contextlib.suppress(OSError):
+            _complain(self._stream, message, details)
+
+    def close(self) -> None:
+        """
+        There is nothing more to report.
+        """
+        self._stream.close()
 
 
 class StatusPipe:
@@ -122,7 +163,7 @@ class StatusPipe:
 
     def ready(self, summary: str = "") -> None:
         self._send(ready=summary)
-        self._close()
+        self.close()
 
     def failed(
         self,
@@ -139,7 +180,7 @@ class StatusPipe:
             pidfile=pidfile,
             sockets=list(sockets),
         )
-        self._close()
+        self.close()
 
     def _send(self, **message: object) -> None:
         data = json.dumps(message).encode() + b"\n"
@@ -148,7 +189,7 @@ class StatusPipe:
             while data and self._fd >= 0:
                 data = data[os.write(self._fd, data) :]
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -28,6 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from svctree.interfaces import IListener
+from svctree.listen import DescriptorAddress
 from svctree.process.daemon import DaemonService
 from svctree.process.detach import Foreground, detachProcess
 from svctree.process.logs import startLogging
@@ -83,7 +84,7 @@ class Runner:
         self._reactor = reactor
         self._failure: BaseException | None = None
         self._sockets: list[str] = []
-        self._stopped = False
+        self._stopped = self._wasReady = False
         self._since = 0.0
 
     @property
@@ -101,7 +102,10 @@ class Runner:
         """
         daemon = self._daemon
         daemon.isDriven = True
-        daemon.status = detachProcess() if self._detach else Foreground()
+        if self._detach:
+            daemon.status = detachProcess(_descriptors(self._root))
+        else:
+            daemon.status = Foreground()
         self._start()
         # After those of the services: they know that the process ends when the tree
         # is stopped.
@@ -109,6 +113,7 @@ class Runner:
         self.reactor.run()
         daemon.release()
         self._report()
+        daemon.status.close()
         return self.exitStatus
 
     def _start(self) -> None:
@@ -153,6 +158,8 @@ class Runner:
             self._daemon.ready()
         except Exception:
             self._failed(Failure())
+        else:
+            self._wasReady = True
 
     def _failed(self, failure: Failure) -> None:
         """
@@ -163,7 +170,7 @@ class Runner:
             self.exitStatus = int(getattr(failure.value, "exitStatus", 1))
             if not hasattr(failure.value, "exitStatus"):
                 # Nobody meant this one for people's eyes.
-                self._log.failure("the start failed", failure)
+                self._log.failure("something unexpected happened", failure)
         self.reactor.callWhenRunning(self._end)
 
     def _end(self) -> None:
@@ -171,22 +178,27 @@ class Runner:
             self.reactor.stop()
 
     def _report(self) -> None:
+        """
+        Tell why the process ends, now that nothing of it is left.
+        """
         error = self._failure
-        if error is None:
+        if error is None and self._wasReady:
             return
-        message = " ".join(str(error).split()) or type(error).__name__
-        details = str(getattr(error, "details", "") or "")
-        pidfile = self._daemon.pidFile.path
-        left = pidfile if pidfile and os.path.lexists(pidfile) else None
+        if error is None:
+            status, message, details = 1, "was told to stop before it was ready", ""
+        else:
+            status = self.exitStatus
+            message = " ".join(str(error).split()) or type(error).__name__
+            details = str(getattr(error, "details", "") or "")
         # Before that the log is the terminal, where the parent tells it too.
-        if self._detach and self._daemon.errorLog.attached:
-            self._log.error("the start failed: {message}", message=message)
+        if self._daemon.errorLog.attached:
+            what = "ended" if self._wasReady else "the start failed"
+            self._log.error("{what}: {message}", what=what, message=message)
         self._daemon.status.failed(
             message,
-            self.exitStatus,
+            status,
             details,
-            left,
-            [path for path in self._sockets if os.path.lexists(path)],
+            *_left(self._daemon.pidFile.path, self._sockets),
         )
 
     def _stopTree(self) -> Deferred[object]:
@@ -236,6 +248,29 @@ class Runner:
         what = ", ".join(waiting) or "the tree"
         self._daemon.status.progress(f"waiting for {what} to start ({passed:.0f} s)")
         self.reactor.callLater(_PROGRESS, self._showProgress)
+
+
+def _left(pidfile: str, sockets: list[str]) -> tuple[str | None, list[str]]:
+    """
+    @return: what could not be removed.
+    """
+    return (
+        pidfile if pidfile and os.path.lexists(pidfile) else None,
+        [path for path in sockets if os.path.lexists(path)],
+    )
+
+
+def _descriptors(root: Any) -> list[int]:
+    """
+    @return: the inherited descriptors that listeners of the tree ask for by number.
+    """
+    return [
+        address.fd
+        for service in eachService(root)
+        if IListener.providedBy(service)
+        for address in getattr(service, "addresses", ())
+        if isinstance(address, DescriptorAddress)
+    ]
 
 
 def _socketFiles(root: Any) -> list[str]:

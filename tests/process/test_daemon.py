@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -344,6 +345,30 @@ def test_brokenApplication(daemon: Daemon) -> None:
     assert "no_such_module" in done.stderr.splitlines()[0]
     assert "Traceback" in done.stderr
     assert daemon.left() == ["error.log"]
+
+
+def test_brokenInTheForeground(daemon: Daemon) -> None:
+    """
+    In the foreground the reason is in the terminal and in the error log.
+    """
+    daemon.writeApplication("import no_such_module\n")
+    done = daemon.command("run")
+    assert done.returncode == 4
+    assert "no_such_module" in done.stderr
+    assert "no_such_module" in daemon.log()
+    assert daemon.left() == ["error.log"]
+
+
+def test_passedDescriptor(daemon: Daemon) -> None:
+    """
+    A socket that the file names by its number survives detaching.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        daemon.configure(listen=f"fd:{listening.fileno()}", workers=1)
+        daemon.start(passFds=[listening.fileno()])
+        with socket.create_connection(listening.getsockname(), 10) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"200 OK" in client.recv(65536)
 
 
 def test_foregroundUnderASupervisor(daemon: Daemon) -> None:

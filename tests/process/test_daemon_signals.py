@@ -174,6 +174,8 @@ def test_stopUnderWay(daemon: Daemon) -> None:
         master = waitUntil(daemon.master, "the daemon", 20)
         waitUntil(daemon.zygotes, "its zygote", 20)
         os.kill(master, signal.SIGTERM)
-        assert start.wait(30) != 0
+        assert start.stderr is not None
+        assert b"was told to stop before it was ready" in start.stderr.read()
+        assert start.wait(30) == 1
     waitUntil(lambda: not alive(master), "its end", 20)
     assert daemon.left() == ["error.log"]

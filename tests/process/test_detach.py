@@ -221,6 +221,26 @@ def test_foreground() -> None:
     assert stream.getvalue() == "svctree: no\nwhy\n"
 
 
+def test_foregroundKeepsItsOwn() -> None:
+    """
+    The failure is told to the standard error that the process was started with,
+    also when the error log has taken its place.
+    """
+    code = (
+        "import os\nfrom svctree.process import Foreground\n"
+        "report = Foreground()\n"
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
+        "report.failed('no'); report.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.stderr == "svctree: no\n"
+
+
 def test_emptyPipe() -> None:
     """
     A pipe that ends without any message is a failure.
