@@ -177,6 +177,8 @@ class Books(Service, TreeContainer):
             if old is None:
                 old = self._children.states[position]
             self._children.states[position] = record
+            for walk in self._children.walks:
+                walk.keep(position)
             self._tell(service, old, record, reason)
 
     def _noteFailure(self, service: Any, failure: Failure) -> None:
@@ -244,7 +246,7 @@ class Books(Service, TreeContainer):
         return unsubscribe
 
     def _tellUp(self, walk: Walk, service: Any) -> None:
-        if service is not NOTHING and not walk.over:
+        if service is not NOTHING and not walk.over and not walk.isKept():
             self._tell(service, walk.record(), Record.UP)
 
     def _tell(

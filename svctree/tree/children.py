@@ -116,6 +116,19 @@ class Walk:
         self._skipped.add(position)
         self._leave(position)
 
+    def keep(self, position: int) -> None:
+        """
+        Leave the record of the child at C{position} as it is.
+        """
+        if self._flushed <= position < self._count:
+            self._skipped.add(position)
+
+    def isKept(self) -> bool:
+        """
+        @return: whether the record of the present child is to stay as it is.
+        """
+        return self.position() in self._skipped
+
     def _leave(self, position: int) -> None:
         if 0 <= position - self._begin < len(self._chunk):
             self._chunk[position - self._begin] = NOTHING

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application import service as _twisted
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -24,6 +25,8 @@ from svctree.tree.errors import StopTree
 from svctree.tree.introspection import Introspection
 from svctree.tree.order import Order
 from svctree.tree.states import Record
+
+_log = Logger()
 
 
 @implementer(_twisted.IServiceCollection, IPlacing)
@@ -38,6 +41,17 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
     @ivar onDown: of the topmost container: called with the L{Failure} when it is
         down because something in it gave up. The runner sets it.
     """
+
+    def _beforeStart(self) -> None:
+        if self._children.nested and not isinstance(self.parent, TreeContainer):
+            product = _restartProduct(self)
+            if product > _MANY_RESTARTS:
+                _log.warn(
+                    "{path}: nested supervisors allow {product} restarts before the "
+                    "topmost gives up",
+                    path=self.path,
+                    product=product,
+                )
 
     def _findRoot(self) -> Any:
         """
@@ -134,5 +148,30 @@ _VOLATILE = (
     "clock",
     "onDown",
 )
+
+_MANY_RESTARTS = 100
+
+
+def _restartProduct(top: Any) -> int:
+    """
+    Nested supervisors multiply their restarts: each restart of the outer one lets the
+    inner one begin anew.
+
+    @return: the largest product on the way from the top to any supervisor.
+    """
+    largest = 1
+    waiting = [(top, 1)]
+    while waiting:
+        container, product = waiting.pop()
+        product *= max(1, getattr(container, "maxRestarts", 1))
+        largest = max(largest, product)
+        if container._children.nested:
+            waiting += [
+                (service, product)
+                for service in container
+                if isinstance(service, TreeContainer)
+            ]
+    return largest
+
 
 __all__ = ["MultiService"]

@@ -45,6 +45,7 @@ class Starting(Stopping):
             are. It fails with the error of the first child that does not come up,
             after the others have been stopped again (see C{keepGoing}).
         """
+        self._beforeStart()
         root = self._findRoot()
         if root is None:
             return drive(self._starting())
@@ -460,6 +461,11 @@ class Starting(Stopping):
                 waiting.cancel()
                 path = join(self.path, keyOf(self, service))
                 raise PrivilegedPhaseIsSynchronous(path, result)
+
+    def _beforeStart(self) -> None:
+        """
+        Somebody, and not a walk from above, starts this container.
+        """
 
     def _findRoot(self) -> Any:
         """

@@ -4,7 +4,7 @@ How a supervisor starts, ends and restarts its children.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -249,8 +249,16 @@ class Supervision:
         stop.tell(done)
         ending = _ending(stop)
         stop.follow(stopping)
-        Bound(stopping, supervisor._clock(), child.spec.stopTimeout, overdue)
+        self._bound(stopping, child, overdue)
         return ending
+
+    def _bound(
+        self, stopping: Deferred[Any], child: Child, overdue: Callable[[], None]
+    ) -> None:
+        """
+        Have C{overdue} called when a child takes too long to stop.
+        """
+        Bound(stopping, self._supervisor._clock(), child.spec.stopTimeout, overdue)
 
     def bringDown(self, rollback: bool) -> Deferred[list[Ending]]:
         """

@@ -264,6 +264,12 @@ class Supervisor(MultiService):
             bringing.interrupt(self.path)
         return stopping
 
+    def _describeSelf(self) -> dict[str, Any]:
+        return {
+            "strategy": str(self.strategy),
+            "restarts": sum(child.restarts for child in self._books.values()),
+        }
+
     @property
     def unstopped(self) -> tuple[str, ...]:
         """
