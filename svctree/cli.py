@@ -72,7 +72,10 @@ def run(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         complain(str(error))
         # A flag was mistyped just now; a file is wrong until it is edited.
-        mistyped = all(one.place.startswith("--") for one in error.problems)
+        mistyped = all(
+            one.place.startswith("--") or one.place == "application"
+            for one in error.problems
+        )
         return BAD_USAGE if mistyped else error.exitStatus
     except Exception as error:
         status = getattr(error, "exitStatus", None)

@@ -419,7 +419,7 @@ class WatchSettings(RecordSettings):
     """
 
     control: str | None = _watching(
-        kinds.Address(),
+        kinds.Address(local=True),
         None,
         "where the commands of svctree are answered; none for nowhere",
         shown="beside the pidfile, NAME.ctl(600); none without a pidfile",

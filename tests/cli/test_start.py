@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,39 @@ def test_relativePaths(site: Site) -> None:
     pid = site.start()
     assert sorted(site.leftovers()) == ["app.ctl", "app.pid", "app.sock"]
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("", "0000"), ("umask = 027\n", "0027"), ("umask = inherit\n", "0051")],
+)
+def test_umask(site: Site, option: str, expected: str) -> None:
+    """
+    The mask is 0, or what the file says, or the caller's; in every process.
+    """
+    site.file(option)
+    before = os.umask(0o051)
+    try:
+        site.start()
+    finally:
+        os.umask(before)
+    found = site.processes()
+    assert len(found) == 4
+    for pid in found:
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert f"Umask:\t{expected}\n" in status
+
+
+def test_basedir(site: Site) -> None:
+    """
+    A relative C{basedir} belongs to the folder of the file, and holds for every
+    process.
+    """
+    (site.folder / "work").mkdir()
+    site.file("basedir = work\n")
+    site.start()
+    for pid in site.processes():
+        assert os.readlink(f"/proc/{pid}/cwd") == f"{site.folder}/work"
 
 
 def test_ordinaryUser(ordinarySite: Site) -> None:

@@ -92,6 +92,7 @@ def test_read(kind: kinds.Kind[object], text: str, value: object) -> None:
         (kinds.Peers(), "*"),
         (kinds.Peers(), "10.0.0.0/33"),
         (kinds.Address(), "localhost"),
+        (kinds.Address(local=True), "127.0.0.1:80"),
         (kinds.Addresses(), "80 [::1]"),
         (kinds.Choice("a"), "b"),
     ],

@@ -106,11 +106,27 @@ class Address(Kind[str]):
     One address, or C{none}.
     """
 
-    expected = "an address such as 127.0.0.1:8080 or unix:run/app.ctl(600), or none"
     metavar = "ADDRESS"
 
+    def __init__(self, local: bool = False) -> None:
+        """
+        @param local: only a unix socket will do.
+        """
+        self._local = local
+        example = "unix:run/app.ctl(600)" if local else "127.0.0.1:8080"
+        kind = "the address of a unix socket" if local else "an address"
+        self.expected = f"{kind}, such as {example}, or none"
+
     def fromText(self, text: str) -> str:
-        return text if text == "none" else _checkAddress(text)
+        if text == "none":
+            return text
+        from svctree.listen import AbstractAddress, UnixAddress, parseAddress
+
+        _checkAddress(text)
+        here = isinstance(parseAddress(text), (UnixAddress, AbstractAddress))
+        if self._local and not here:
+            raise self.refuse(text)
+        return text
 
     def anchored(self, value: str, folder: str) -> str:
         return value if value == "none" else anchorAddress(value, folder)
