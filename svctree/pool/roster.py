@@ -232,6 +232,12 @@ class Roster:
         record.bootTimer = self._clock.callLater(
             self._shared.settings.bootTimeout, self._bootTimedOut, record
         )
+        staying = sum(
+            1 for r in self.workers.values() if not r.retiring and not r.leaving
+        )
+        if staying > self.target:
+            # Fewer are wanted by now than when it was asked for.
+            self.retire(record, self._shared.graceOfReload)
 
     def _forkFailed(self, message: messages.ForkFailed) -> None:
         self._pending.discard(message.slot)
