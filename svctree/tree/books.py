@@ -10,9 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides
 
-from svctree.interfaces import IDescribable
 from svctree.tree import events
 from svctree.tree.adapters import Adapter, adapterFor
 from svctree.tree.children import NOTHING, Children, TreeContainer, Walk
@@ -65,9 +63,6 @@ class Books(Service, TreeContainer):
         self.parent = None
         if keepGoing is not None:
             self.keepGoing = keepGoing
-            if type(self).__init__ is Books.__init__:
-                # Nobody else knows of settings of ours.
-                alsoProvides(self, IDescribable)
 
     def settings(self) -> Mapping[str, object]:
         """

@@ -19,7 +19,9 @@ from svctree.interfaces import IDescribable
 
 __all__ = ["Reference", "dottedName", "madeOf", "plain"]
 
-_BOOKKEEPING = frozenset({"name", "parent", "running", "services", "namedServices"})
+_BOOKKEEPING = frozenset(
+    {"name", "parent", "running", "services", "namedServices", "keepGoing"}
+)
 """What every service carries whatever its settings are."""
 
 
@@ -118,7 +120,10 @@ def madeOf(service: object) -> tuple[Reference, dict[str, object]]:
                 raise ValueError(f"its setting {keyword}: {problem}") from None
         return kind, made
     if _needsNothing(service):
-        return kind, {}
+        # Only our containers have settings without saying so: a subclass with a
+        # constructor of its own would be wrong to inherit the promise.
+        settings = getattr(service, "settings", dict)()
+        return kind, dict(settings)
     raise ValueError(
         f"{kind} does not say what its settings are; "
         "expected a method settings() (svctree.interfaces.IDescribable)"

@@ -501,17 +501,34 @@ class Supervisor(MultiService):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         state.pop("_placed", None)
-        state["_placements"] = [self._child(service).spec for service in self._children]
-        for name in ("_order", "_books", "_intensity", "_supervision", "_bringing"):
+        # Plain data, as far as it goes: classes change.
+        children = [self._child(service) for service in self._children]
+        state["_placements"] = [child.spec.options(ChildSpec()) for child in children]
+        state["backOff"] = asdict(self.backOff)
+        for name in ("strategy", "autoShutdown"):
+            state[name] = str(state[name])
+        if "defaultSpec" in state:
+            state["defaultSpec"] = self.defaultSpec.options(ChildSpec())
+        # Like the clock, chance is what it is where the tree is loaded.
+        for name in (
+            *("_order", "_books", "_intensity", "_supervision", "_bringing"),
+            "random",
+        ):
             state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         placements = state.pop("_placements", ())
         super().__setstate__(state)
+        self.strategy = Strategy(state["strategy"])
+        self.autoShutdown = AutoShutdown(state["autoShutdown"])
+        self.backOff = BackOff(**state["backOff"])
+        if "defaultSpec" in state:
+            self.defaultSpec = ChildSpec().changed("/", state["defaultSpec"])
+        self.random = _random.random
         self._prepare()
-        for service, spec in zip(self._children, placements, strict=True):
-            self._place("/", service, spec)
+        for service, options in zip(self._children, placements, strict=True):
+            self._place("/", service, ChildSpec().changed("/", options))
 
 
 _USUAL: dict[str, object] = {

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from svctree.tree.errors import TreeError
+
 __all__ = [
     "CannotDescribe",
     "DocumentError",
@@ -20,7 +22,7 @@ __all__ = [
 ]
 
 
-class PersistenceError(Exception):
+class PersistenceError(TreeError):
     """
     An application could not be saved or loaded.
     """
@@ -40,7 +42,7 @@ class UnknownKind(PersistenceError, ValueError):
         self.known = tuple(known)
 
 
-class MissingExtra(PersistenceError, ImportError):
+class MissingExtra(PersistenceError):
     """
     An optional package is needed and not installed.
     """
@@ -145,6 +147,5 @@ class CannotDescribe(PersistenceError, ValueError):
     """
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path} cannot be described: {problem}")
-        self.path = path
+        super().__init__(f"{path} cannot be described: {problem}", path)
         self.problem = problem

@@ -8,7 +8,6 @@ import os
 import pickle
 
 from twisted.persisted import sob
-from twisted.persisted.aot import AOTJellier, getSource
 
 from svctree.tree.persist.document import readDocument, writeDocument
 from svctree.tree.persist.errors import (
@@ -19,6 +18,7 @@ from svctree.tree.persist.errors import (
 )
 from svctree.tree.persist.program import writeProgram
 from svctree.tree.persist.sealed import isSealed, unseal
+from svctree.tree.persist.source import writeSource
 
 __all__ = ["EXTENSIONS", "KINDS", "encode", "loadApplication"]
 
@@ -38,29 +38,12 @@ def encode(application: object, kind: str) -> bytes:
     if kind == "pickle":
         return pickle.dumps(application, 2)
     if kind == "source":
-        return str(getSource(_Jellier().jelly(application))).encode("utf-8")
+        return writeSource(application)
     if kind == "xml":
         return writeDocument(application)
     if kind == "python":
         return writeProgram(application)
     raise UnknownKind(kind, KINDS)
-
-
-class _Jellier(AOTJellier):  # type: ignore[misc]
-    """
-    Keeps what it has seen alive. Twisted's remembers objects by C{id()} only; since
-    Python 3.11 C{__getstate__} makes a new dict for each object, which is freed at
-    once, and the next one at the same address is written as a reference to it:
-    C{Application("x", 3)} loses its uid.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: list[object] = []
-
-    def prepareForRef(self, aoref: object, object: object) -> None:
-        super().prepareForRef(aoref, object)
-        self._seen.append(object)
 
 
 def loadApplication(

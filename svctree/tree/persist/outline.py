@@ -4,10 +4,11 @@ A tree as nested plain data: what the XML document and the program are written f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from twisted.application.service import IProcess, IService, IServiceCollection
+from twisted.application.service import IProcess, IService
 
 from svctree.interfaces import IComposite, IPlacing
 from svctree.tree.description import Reference, madeOf, plain
@@ -51,7 +52,7 @@ def outline(application: object) -> Outline:
     """
     @raise CannotDescribe: a service of the tree does not say what it is made of.
     """
-    root = IService(application)
+    root: Any = IService(application)
     process = IProcess(application)
     found = Outline(
         name=root.name or "",
@@ -61,24 +62,22 @@ def outline(application: object) -> Outline:
         children=[],
     )
     # Not recursive: a tree may be deeper than Python's stack.
-    waiting = [(root, "", found.children)]
+    waiting: list[tuple[Any, Any, list[OutlinedService]]]
+    waiting = [(root, root.describe(), found.children)]
     while waiting:
-        container, path, into = waiting.pop()
-        for number, child in enumerate(_childrenOf(container)):
-            described = _describe(container, child, f"{path}/{child.name or number}")
-            into.append(described)
-            waiting.append((child, described.path, described.children))
+        container, described, into = waiting.pop()
+        for child, entry in zip(container, described["children"], strict=True):
+            service = _outlined(container, child, entry)
+            into.append(service)
+            if "children" in entry and not IComposite.providedBy(child):
+                waiting.append((child, entry, service.children))
     return found
 
 
-def _childrenOf(service: object) -> Iterator[IService]:
-    collection = IServiceCollection(service, None)
-    if collection is None or IComposite.providedBy(service):
-        return iter(())
-    return iter(list(collection))
-
-
-def _describe(parent: object, child: IService, path: str) -> OutlinedService:
+def _outlined(
+    parent: object, child: IService, described: Mapping[str, Any]
+) -> OutlinedService:
+    path = described["path"]
     placing = IPlacing(parent, None)
     try:
         kind, settings = madeOf(child)
@@ -88,7 +87,7 @@ def _describe(parent: object, child: IService, path: str) -> OutlinedService:
             placement = {keyword: plain(given[keyword]) for keyword in given}
     except ValueError as problem:
         raise CannotDescribe(path, str(problem)) from None
-    return OutlinedService(kind, child.name, path, settings, placement)
+    return OutlinedService(kind, described["name"], path, settings, placement)
 
 
 def _number(value: object, what: str) -> int | None:

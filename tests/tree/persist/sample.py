@@ -51,6 +51,13 @@ class Strict(Service):
         return {"interval": self.interval, "call": self.call}
 
 
+def makeStrict() -> Strict:
+    """
+    A factory that can be imported.
+    """
+    return Strict(1.5)
+
+
 class Silent(Service):
     """
     A service that does not say what it is made of.

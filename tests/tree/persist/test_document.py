@@ -23,13 +23,15 @@ from svctree.service import (
     IServiceCollection,
     MultiService,
     Service,
+    loadApplication,
 )
-from svctree.tree.persist import CannotDescribe, DocumentError
+from svctree.tree import BackOff, Supervisor
+from svctree.tree.persist import KINDS, CannotDescribe, DocumentError
 from svctree.tree.persist.document import readDocument, writeDocument
 from svctree.tree.persist.program import writeProgram
 from tests.tree.persist import sample
-from tests.tree.persist.sample import Bare, Pair, Silent, Ticker
-from tests.tree.persist.test_kinds import sampleApplication, shapeOf
+from tests.tree.persist.sample import Bare, Pair, Silent, Strict, Ticker
+from tests.tree.persist.test_kinds import sampleApplication, save, shapeOf
 
 
 def applicationOf(*services: Service) -> object:
@@ -152,6 +154,80 @@ def test_composite() -> None:
     assert b"Bare" not in writeDocument(application)
 
 
+def supervised() -> object:
+    """
+    @return: an application with everything that a supervisor knows of its children.
+    """
+    application = Application("site")
+    jobs = Supervisor(
+        strategy="restForOne",
+        maxRestarts=7,
+        backOff=BackOff(initial=0.5),
+        autoShutdown="anySignificant",
+        keepGoing=True,
+        defaults={"stopTimeout": 3.0},
+    )
+    jobs.setName("jobs")
+    jobs.setServiceParent(application)
+    for name in ("queue", "mailer"):
+        service = Strict(1.5)
+        service.setName(name)
+        if name == "queue":
+            service.setServiceParent(jobs)
+            continue
+        jobs.place(
+            service,
+            factory=sample.makeStrict,
+            restart="transient",
+            significant=True,
+            after="queue",
+            requires=["queue"],
+            startTimeout=2.0,
+        )
+    plain = MultiService(keepGoing=True)
+    plain.setServiceParent(application)
+    first, second = Bare(), Bare()
+    first.setName("first")
+    plain.place(second, after=["first"])
+    plain.place(first)
+    return application
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_supervision(kind: str, tmp_path: Path) -> None:
+    """
+    What a supervisor, or a container, knows of its children survives in each kind of
+    file.
+    """
+    application = supervised()
+    save(application, tmp_path / "file", kind, None)
+    loaded = loadApplication(tmp_path / "file", kind)
+    assert shapeOf(loaded) == shapeOf(application)
+    for before, after in zip(childrenOf(application), childrenOf(loaded), strict=True):
+        assert after.settings() == before.settings()
+        for old, new in zip(before, after, strict=True):
+            assert after.placementOf(new) == before.placementOf(old)
+    jobs = childrenOf(loaded)[0]
+    assert jobs.placementOf(jobs.getServiceNamed("mailer")) == {
+        "factory": sample.makeStrict,
+        "restart": "transient",
+        "significant": True,
+        "after": ("queue",),
+        "requires": ("queue",),
+        "startTimeout": 2.0,
+    }
+
+
+def test_lambdaFactory() -> None:
+    """
+    A child whose factory cannot be imported is named.
+    """
+    jobs = Supervisor()
+    jobs.addChild(lambda: Bare(), name="mailer")
+    with pytest.raises(CannotDescribe, match=r"^/#0/mailer cannot be described: "):
+        writeDocument(applicationOf(jobs))
+
+
 def test_keywordsOfEveryName() -> None:
     """
     A keyword that Python's grammar does not take is passed all the same.
@@ -227,9 +303,9 @@ def test_cannotDescribe(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unnamed() -> None:
     """
-    A service without a name is called by its place.
+    A service without a name is called by its serial number.
     """
-    with pytest.raises(CannotDescribe, match=r"^/1 cannot be described: "):
+    with pytest.raises(CannotDescribe, match=r"^/#1 cannot be described: "):
         writeDocument(applicationOf(Bare(), Silent()))
 
 
@@ -431,7 +507,7 @@ def test_mainProgram(tmp_path: Path) -> None:
         [sys.executable, str(program)], capture_output=True, text=True, timeout=60
     )
     assert (
-        "/0 cannot be described: Mine lives in the program's main file" in done.stderr
+        "/#0 cannot be described: Mine lives in the program's main file" in done.stderr
     )
 
 
