@@ -84,8 +84,7 @@ class Listening(TestCase):
         self.events: list[dict[str, Any]] = []
         globalLogPublisher.addObserver(self.events.append)
         self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
-        self.folder = Path(self.mktemp()).absolute()
-        # Trial's folders are too deep for a socket's path.
+        # Trial's own folders are too deep for a socket's path.
         self.folder = Path("/tmp") / f"svctree-{os.getpid()}-{id(self)}"
         self.folder.mkdir()
         self.addCleanup(self.clear)
