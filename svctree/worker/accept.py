@@ -5,10 +5,11 @@ Policy:
 
 - The sockets are registered with C{EPOLLEXCLUSIVE}: one connection wakes one worker,
   and never one that is busy with a request, since that one is not waiting.
-- Where workers share the sockets, a worker takes one connection for each turn of its
-  loop, between requests: so connections spread over the workers as fast as these have
-  time for them, and nobody hoards what an idle neighbour could serve. A worker alone
-  empties the queue.
+- Where workers share the sockets, a worker takes one connection at a time, when it is
+  woken and after each request while there are more, and looks at once for its request.
+  So connections spread over the workers as fast as these have time for them, nobody
+  holds what an idle neighbour could serve, and who comes late waits no longer than who
+  is connected already. A worker alone empties the queue.
 - The kernel wakes the first in the order of registration that is idle: always the same
   one, as long as clients only connect and do not ask yet. Who has accepted registers
   anew, and so goes to the end of the line. (Measured: of 32 such connections one worker
@@ -44,6 +45,17 @@ _BURST = 64
 _EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
 
+class IGuest(Protocol):
+    """
+    A connection.
+    """
+
+    def readable(self) -> None:
+        """
+        There may be something to read.
+        """
+
+
 class IHouse(Protocol):
     """
     What an acceptor needs of its loop.
@@ -54,7 +66,7 @@ class IHouse(Protocol):
     wheel: Wheel
     now: float
 
-    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> None:
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> IGuest:
         """
         Take over an accepted connection.
         """
@@ -65,6 +77,7 @@ class Acceptor:
     Accepts for one worker.
 
     @ivar paused: descriptors have run out.
+    @ivar pressed: the last look found a connection: more may wait for this worker.
     """
 
     def __init__(self, house: IHouse, origins: Sequence[Origin], shared: bool) -> None:
@@ -72,6 +85,7 @@ class Acceptor:
         @param shared: other workers accept from the same sockets.
         """
         self.paused = False
+        self.pressed = False
         self.deadline = NEVER
         self.bucket = 0
         self._house = house
@@ -87,7 +101,7 @@ class Acceptor:
         house = self._house
         for origin in self._origins:
             fd = origin.socket.fileno()
-            house.handlers[fd] = partial(self._accept, origin, self._burst)
+            house.handlers[fd] = partial(self._woken, origin)
             house.epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
         self._registered = True
         self.paused = False
@@ -116,6 +130,17 @@ class Acceptor:
         for origin in self._origins:
             self._accept(origin, most)
 
+    def offer(self) -> None:
+        """
+        Take one connection of each socket, between two requests.
+        """
+        for origin in self._origins:
+            if self._registered:
+                self._accept(origin, 1)
+
+    def _woken(self, origin: Origin) -> None:
+        self._accept(origin, self._burst)
+
     def _accept(self, origin: Origin, most: int) -> None:
         accept = origin.socket.accept
         for _ in range(most):
@@ -123,6 +148,7 @@ class Acceptor:
                 sock, address = accept()
             except BlockingIOError:
                 # Another worker was faster.
+                self.pressed = False
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
@@ -133,11 +159,13 @@ class Acceptor:
                 # ECONNABORTED, or an error of the network that Linux hands to the
                 # next accept() (accept(2), "Error handling"): that connection only.
                 continue
-            self._house.welcome(sock, address, origin)
+            connection = self._house.welcome(sock, address, origin)
             if most == 1 and self._registered:
+                self.pressed = True
                 epoll, fd = self._house.epoll, origin.socket.fileno()
                 epoll.unregister(fd)
                 epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
+                connection.readable()
 
     def _pause(self, error: OSError) -> None:
         # While descriptors come and go one by one, it would be said for each.
@@ -147,6 +175,7 @@ class Acceptor:
                 f"svctree: cannot accept connections: {error.strerror}; they wait "
                 "until descriptors are free\n"
             )
+        self.pressed = False
         if self._registered:
             self.stop()
             self.paused = True

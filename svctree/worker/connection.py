@@ -116,7 +116,8 @@ class Connection:
         """
         self._await(EPOLLIN, self.readable)
         loop = self._loop
-        self._headDeadline = loop.now + loop.config.headerTimeout
+        # The turn may have begun long ago.
+        self._headDeadline = monotonic() + loop.config.headerTimeout
         loop.wheel.arm(self, self._headDeadline)
 
     # Reading

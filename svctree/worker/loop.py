@@ -96,7 +96,7 @@ class Loop:
             Origin(sock, config, trust, expected)
             for sock, expected in zip(sockets, proxied, strict=True)
         ]
-        self._acceptor = Acceptor(self, origins, config.shared)
+        self.acceptor = Acceptor(self, origins, config.shared)
         self._nextTick = 0.0
         self.retiring = False
         self.grace = 0.0
@@ -131,13 +131,13 @@ class Loop:
         @param drain: first take the connections that wait in the kernel's queues.
         """
         first = not self.retiring
-        self._acceptor.stop()
+        self.acceptor.stop()
         self.retiring = True
         if drain:
-            self._acceptor.drain()
+            self.acceptor.drain()
         elif first:
             # A connection that woke this worker, and so no other, may still wait.
-            self._acceptor.drain(1)
+            self.acceptor.drain(1)
         self.grace = grace
         for connection in list(self.connections):
             connection.retire(self.now, grace)
@@ -150,7 +150,7 @@ class Loop:
 
     # The connections' side
 
-    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> None:
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> Connection:
         """
         Begin with a connection that was accepted.
         """
@@ -161,6 +161,7 @@ class Loop:
         connection.start()
         if self.retiring:
             connection.retire(self.now, 0.0)
+        return connection
 
     def goodbye(self, connection: Connection) -> None:
         """
@@ -169,8 +170,8 @@ class Loop:
         self.handlers.pop(connection.fd, None)
         self.wheel.disarm(connection)
         self.connections.discard(connection)
-        if self._acceptor.paused and self._mayAccept():
-            self._acceptor.resume()
+        if self.acceptor.paused and self._mayAccept():
+            self.acceptor.resume()
 
     def _mayAccept(self) -> bool:
         """
@@ -218,7 +219,7 @@ class Loop:
         raise NotImplementedError
 
     def _begin(self) -> None:
-        self._acceptor.start()
+        self.acceptor.start()
         self.now = monotonic()
         self._tick()
 
@@ -272,7 +273,7 @@ class Loop:
             self.onRetireWanted(reason)
 
     def _end(self) -> None:
-        self._acceptor.stop()
+        self.acceptor.stop()
         for connection in list(self.connections):
             connection.close()
         self._account()

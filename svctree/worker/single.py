@@ -32,6 +32,7 @@ class SingleLoop(Loop):
         poll = self.epoll.poll
         handlers = self.handlers
         wheel = self.wheel
+        acceptor = self.acceptor
         while not self._over():
             events = poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
@@ -40,8 +41,14 @@ class SingleLoop(Loop):
             words[BEAT] = int(now * 1e9)
             if now >= self._nextTick:
                 self._tick()
-            for fd, _ in events:
-                handlers[fd]()
+            if acceptor.pressed and len(events) > 1:
+                for fd, _ in events:
+                    handlers[fd]()
+                    if acceptor.pressed:
+                        acceptor.offer()
+            else:
+                for fd, _ in events:
+                    handlers[fd]()
             if now >= wheel.due:
                 wheel.sweep(now)
             self._account()

@@ -26,12 +26,12 @@ import json, os, time
 from svctree.worker.accept import Acceptor
 
 wakeups = 0
-accept = Acceptor._accept
+woken = Acceptor._woken
 
-def counted(self, origin, most):
+def counted(self, origin):
     global wakeups
     wakeups += 1
-    accept(self, origin, most)
+    woken(self, origin)
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
@@ -42,7 +42,7 @@ def application(environ, start_response):
                               ("Content-Length", str(len(body)))])
     return [body]
 
-Acceptor._accept = counted
+Acceptor._woken = counted
 """
 
 # A worker that has few descriptors.
@@ -154,7 +154,7 @@ def test_balance(processes: Processes, tmp_path: Path, keepAlive: bool) -> None:
     """
     Of 4 workers under 2,000 requests of 20 ms over 64 connections the busiest serves
     at most 1.5 times as many as the idlest, and nobody waits much longer than all
-    the workers together need.
+    the workers together need, whether it came early or late.
     """
     master, port = serve(processes, tmp_path, COUNTING, workers=4)
     taken = load(port, 64, 2000, keepAlive)
@@ -162,8 +162,10 @@ def test_balance(processes: Processes, tmp_path: Path, keepAlive: bool) -> None:
     assert sum(served) == 2000
     assert len(served) == 4
     assert max(served) <= 1.5 * min(served), served
+    taken.sort()
     # 64 at a time by 4 workers: 16 requests of 20 ms each, if nobody idles.
-    assert sorted(taken)[len(taken) // 2] < 2 * 16 * 0.02
+    assert taken[1000] < 2 * 16 * 0.02
+    assert taken[1980] < 3.5 * taken[1000]
 
 
 def test_wakeups(processes: Processes, tmp_path: Path) -> None:
@@ -189,7 +191,8 @@ def test_wakeups(processes: Processes, tmp_path: Path) -> None:
             counts[pid] = wakeups
     assert counts.keys() == workersOf(master).keys()
     accepted = 300 + len(clients)
-    assert accepted <= sum(counts.values()) <= 1.1 * accepted, counts
+    # Fewer are woken where a connection is found between two requests.
+    assert 300 <= sum(counts.values()) <= 1.1 * accepted, counts
 
 
 def test_exhaustion(processes: Processes, tmp_path: Path) -> None:

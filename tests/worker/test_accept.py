@@ -59,6 +59,18 @@ class FakeSocket:
         return result, ("192.0.2.1", 1)
 
 
+class Guest:
+    """
+    A connection.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def readable(self) -> None:
+        self._house.looked += 1
+
+
 class House:
     """
     A loop, as far as an acceptor sees it.
@@ -70,6 +82,7 @@ class House:
         self.wheel = Wheel()
         self.now = 100.0
         self.welcomed: list[object] = []
+        self.looked = 0
         self.real = listening()
         origin = Origin(self.real, WorkerConfig(), None)
         self.fake: Any = FakeSocket(self.real, results)
@@ -77,8 +90,9 @@ class House:
         self.acceptor = Acceptor(self, [origin], shared)
         self.acceptor.start()
 
-    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> None:
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> Guest:
         self.welcomed.append(sock)
+        return Guest(self)
 
     def readable(self) -> None:
         self.handlers[self.real.fileno()]()
@@ -146,10 +160,18 @@ def test_takesTurns() -> None:
     assert house.welcomed == ["a"]
     assert house.epoll.masks == {fd: select.EPOLLIN | select.EPOLLEXCLUSIVE}
     assert house.epoll.calls == ["register", "unregister", "register"]
+    # Its request is there already, or will be soon.
+    assert house.looked == 1
+    assert house.acceptor.pressed
+    # Between two requests it takes the next.
+    house.acceptor.offer()
+    assert house.welcomed == ["a", "b"]
+    house.epoll.calls = house.epoll.calls[:3]
     # Another was faster: the place in the line stays.
     house.fake.results = []
     house.readable()
     assert house.epoll.calls == ["register", "unregister", "register"]
+    assert not house.acceptor.pressed
     house.close()
 
 
