@@ -43,7 +43,7 @@ def makeRunner(settings: Settings) -> Runner:
     """
     from svctree.assemble import makeTree
     from svctree.command.report import requireIdentity
-    from svctree.control import ControlService
+    from svctree.control import ControlService, StatusService
     from svctree.process import DaemonService
     from svctree.process.notify import notifier, watchdogInterval
     from svctree.process.runner import Runner
@@ -74,6 +74,9 @@ def makeRunner(settings: Settings) -> Runner:
     control = settings.controlAddress()
     if control is not None:
         ControlService(control).setServiceParent(root)
+    status = settings.statusAddress()
+    if status is not None:
+        StatusService(status).setServiceParent(root)
     return Runner(
         root,
         daemon,

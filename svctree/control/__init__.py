@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from svctree.control.client import ControlClient, ControlError, NotRunning
     from svctree.control.commands import Commands, describeTree
     from svctree.control.service import ControlService
+    from svctree.control.status import StatusService
 
 __all__ = [
     "Commands",
@@ -22,6 +23,7 @@ __all__ = [
     "ControlError",
     "ControlService",
     "NotRunning",
+    "StatusService",
     "describeTree",
 ]
 
@@ -31,6 +33,7 @@ _HOMES = {
     "ControlError": "client",
     "ControlService": "service",
     "NotRunning": "client",
+    "StatusService": "status",
     "describeTree": "commands",
 }
 

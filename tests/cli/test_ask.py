@@ -33,7 +33,11 @@ def test_reload(site: Site) -> None:
     assert site.get() == b"first\n"
     site.app(b"second\n")
     done = site.svctree("reload")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "reloaded http and web\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "reloaded http and web\n",
+        "",
+    )
     for _ in range(4):
         assert site.get() == b"second\n"
     assert int(site.pidfile.read_text()) == pid
