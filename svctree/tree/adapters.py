@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from svctree.tree.errors import ProcessKeepsEnding
 
 Report = Callable[[Failure | None], object]
+Later = Callable[[Callable[[], object]], object]
 
 
 class Adapter:
@@ -30,12 +31,16 @@ class Adapter:
 
     @param report: called when the service is down, with the reason.
     @param supervised: somebody will do something about it.
+    @param later: calls something in the next turn of the container's clock.
     """
 
-    def __init__(self, service: Any, report: Report, supervised: bool) -> None:
+    def __init__(
+        self, service: Any, report: Report, supervised: bool, later: Later
+    ) -> None:
         self.service = service
         self._report = report
         self._supervised = supervised
+        self._later = later
 
     def privilegedStartService(self) -> Any:
         return self.service.privilegedStartService()
@@ -159,7 +164,8 @@ class EndpointAdapter(Adapter):
         self._pending = False
         starting, self._starting = self._starting, None
         if starting is not None:
-            self.service._waitingForPort = None
+            if not self._stopping:
+                self.service._waitingForPort = None
             starting.errback(failure)
         elif not self._stopping:
             self._failure = failure
@@ -223,14 +229,13 @@ class ClientAdapter(Adapter):
         with contextlib.suppress(AttributeError):
             protocol.connectionLost = connectionLost
 
-    def _later(self, call: Callable[[], object]) -> None:
-        from twisted.internet import reactor
-
-        reactor.callLater(0, call)  # type: ignore[attr-defined]
-
     def _gaveUp(self, failure: Failure, generation: int) -> None:
-        if generation == self._generation:
-            self._report(failure)
+        def report() -> None:
+            if generation == self._generation:
+                self._report(failure)
+
+        # The service is in the middle of its own transition, and cannot be stopped.
+        self._later(report)
 
     def stopService(self) -> Any:
         self._generation += 1

@@ -124,7 +124,11 @@ class Books(Service, TreeContainer):
             def report(failure: Failure | None) -> None:
                 self.childDown(service, failure)
 
-            self._adapters[id(service)] = kind(service, report, self._supervises)
+            def later(call: Callable[[], object]) -> None:
+                self._clock().callLater(0, call)
+
+            adapter = kind(service, report, self._supervises, later)
+            self._adapters[id(service)] = adapter
             self._children.nested += 1
 
     def _unadapt(self, service: Any) -> None:

@@ -385,7 +385,9 @@ class Children(MutableSequence[Any]):
     def __getitem__(self, number: SupportsIndex | slice) -> Any:
         if isinstance(number, slice):
             return list(self)[number]
-        return self.entries[self._position(operator.index(number))]
+        # It may give us another list.
+        position = self._position(operator.index(number))
+        return self.entries[position]
 
     def __setitem__(self, number: Any, service: Any) -> None:
         services = list(self)
