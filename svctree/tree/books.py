@@ -25,7 +25,7 @@ from svctree.tree.states import STATE_OF, TO_BE_STOPPED, Record, State
 
 _log = Logger()
 
-MANY = 1000
+MANY = 100
 """
 With more plain children than this, one line in the log speaks for all of them,
 unless somebody observes the container.
@@ -236,11 +236,14 @@ class Books(Service, TreeContainer):
         @return: a callable that ends the subscription.
         """
         self._observers = (*self._observers, observer)
+        events.subscriptions.number += 1
 
         def unsubscribe() -> None:
-            self._observers = tuple(
-                known for known in self._observers if known is not observer
-            )
+            if observer in self._observers:
+                self._observers = tuple(
+                    known for known in self._observers if known is not observer
+                )
+                events.subscriptions.number -= 1
 
         return unsubscribe
 
@@ -291,6 +294,8 @@ class Books(Service, TreeContainer):
         """
         if len(self._children) <= MANY:
             return True
+        if not events.subscriptions.number:
+            return False
         above: Any = self
         while above is not None:
             if getattr(above, "_observers", None):

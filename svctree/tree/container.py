@@ -137,6 +137,7 @@ _VOLATILE = (
     "_failures",
     "_observers",
     "_order",
+    "_path",
     "_readiness",
     "_reason",
     "_root",

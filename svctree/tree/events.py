@@ -54,6 +54,9 @@ class TreeEvent:
         """
         return f"{self.path}: {type(self).__name__}{self._because()}"
 
+    def __str__(self) -> str:
+        return self.line()
+
     def facts(self) -> dict[str, Any]:
         """
         @return: the fields of the structured log event.
@@ -80,8 +83,8 @@ class Transition(TreeEvent):
     def facts(self) -> dict[str, Any]:
         return {
             "path": self.path,
-            "old": str(self.old),
-            "new": str(self.new),
+            "old": self.old,
+            "new": self.new,
             "reason": self.reason,
         }
 
@@ -153,7 +156,7 @@ class ManyServices(TreeEvent):
         return f"{self.path}: {self.count} children are {self.new}"
 
     def facts(self) -> dict[str, Any]:
-        return {"path": self.path, "new": str(self.new), "count": self.count}
+        return {"path": self.path, "new": self.new, "count": self.count}
 
 
 @dataclass(frozen=True)
@@ -243,7 +246,20 @@ def logEvent(event: TreeEvent) -> None:
     """
     The observer that is always there: one line with the facts as fields.
     """
-    _log.emit(event.level, "{line}", line=event.line(), event=event, **event.facts())
+    # The line is only made where somebody reads it.
+    _log.emit(event.level, "{event}", event=event, **event.facts())
+
+
+class _Subscriptions:
+    """
+    How many there are anywhere: without any, nobody has to be looked for.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+subscriptions = _Subscriptions()
 
 
 def publish(container: Any, event: TreeEvent) -> None:
@@ -253,6 +269,8 @@ def publish(container: Any, event: TreeEvent) -> None:
     An observer that raises is logged and does not disturb the tree.
     """
     logEvent(event)
+    if not subscriptions.number:
+        return
     while container is not None:
         for observer in tuple(getattr(container, "_observers", None) or ()):
             try:
@@ -281,5 +299,6 @@ __all__ = [
     "logEvent",
     "publish",
     "sayReason",
+    "subscriptions",
     "transition",
 ]

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from svctree.interfaces import IServiceState
 from svctree.tree.children import TreeContainer
 from svctree.tree.errors import DuplicateName, NameIsFixed, NameRefused, NotAChild
-from svctree.tree.paths import pathOf
+from svctree.tree.paths import epoch, pathOf
 from svctree.tree.shutdown import ChildStop, leaves, leavingStop
 from svctree.tree.states import State
 
@@ -135,6 +135,8 @@ class Service(_twisted.Service):
             return parent.removeService(self)
         finally:
             self.parent = None
+            if isinstance(self, TreeContainer):
+                epoch.end()
 
     def privilegedStartService(self) -> None:
         """

@@ -21,7 +21,7 @@ from svctree.tree.errors import (
     TreeError,
 )
 from svctree.tree.order import Order
-from svctree.tree.paths import join, keyOf, pathOf
+from svctree.tree.paths import epoch, join, keyOf, pathOf
 from svctree.tree.results import Waiters, asDeferred
 from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leavingStop
 from svctree.tree.starting import Starting
@@ -77,6 +77,7 @@ class Membership(Starting):
         """
         children = self._children
         name = service.name
+        epoch.number += 1
         if (
             id(service) in children.places
             or self.parent is not None
@@ -150,6 +151,7 @@ class Membership(Starting):
         position = self._children.find(service)
         if position < 0:
             raise NotAChild(self.path, service)
+        epoch.number += 1
         self._flushWalks()
         record = self._children.states[position]
         path = join(self.path, keyOf(self, service))

@@ -28,10 +28,70 @@ def keyOf(container: Any, service: Any) -> str:
     return f"#{type(service).__name__}"
 
 
+class _Epoch:
+    """
+    Counts how often a container has got another parent: paths that were worked out
+    before may be wrong since.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def end(self) -> None:
+        """
+        A container has moved.
+        """
+        self.number += 1
+
+
+epoch = _Epoch()
+
+
 def pathOf(service: Any) -> str:
     """
     @return: the path of C{service}; C{/} for the topmost container of ours,
         whatever Twisted object stands above it.
+    """
+    above = getattr(service, "parent", None)
+    if isinstance(above, TreeContainer):
+        return join(_pathOfContainer(above), keyOf(above, service))
+    return _pathOfContainer(service)
+
+
+def _pathOfContainer(container: Any) -> str:
+    """
+    Containers keep their paths: a chain of a thousand would spend its time on them.
+    """
+    now = epoch.number
+    known = container.__dict__.get("_path") if hasattr(container, "__dict__") else None
+    if known is not None and known[0] == now:
+        path: str = known[1]
+        return path
+    chain = [container]
+    path = ""
+    while isinstance(above := getattr(chain[-1], "parent", None), TreeContainer):
+        known = above.__dict__.get("_path")
+        if known is not None and known[0] == now:
+            path = known[1]
+            chain.append(above)
+            break
+        chain.append(above)
+    else:
+        alone = above is None or getattr(above, "parent", None) is None
+        if not (alone and isinstance(chain[-1], TreeContainer)):
+            return _pathAcross(container)
+        chain[-1].__dict__["_path"] = (now, "/")
+        path = "/"
+    for at in range(len(chain) - 2, -1, -1):
+        path = join(path, keyOf(chain[at + 1], chain[at]))
+        chain[at].__dict__["_path"] = (now, path)
+    return path
+
+
+def _pathAcross(service: Any) -> str:
+    """
+    @return: the path of a service, where containers of Twisted's may be on the way;
+        we do not know when these move.
     """
     chain = [service]
     while (above := getattr(chain[-1], "parent", None)) is not None:
@@ -52,4 +112,4 @@ def join(parent: str, key: str) -> str:
     return f"{parent.rstrip('/')}/{key}"
 
 
-__all__ = ["join", "keyOf", "pathOf"]
+__all__ = ["epoch", "join", "keyOf", "pathOf"]

@@ -33,7 +33,7 @@ from svctree.tree.errors import (
 )
 from svctree.tree.health import HealthMonitor
 from svctree.tree.order import Order
-from svctree.tree.paths import join, keyOf
+from svctree.tree.paths import epoch, join, keyOf
 from svctree.tree.policy import BackOff, Intensity
 from svctree.tree.results import Waiters, asDeferred
 from svctree.tree.spec import AutoShutdown, ChildSpec, Restart, Strategy, oneOf
@@ -450,6 +450,7 @@ class Supervisor(MultiService):
         self._detach(service)
         if service.parent is self:
             service.parent = None
+            epoch.end()
         self._publish(events.ChildDropped(path=path, service=service))
 
     def _renew(self, child: Child, service: Any) -> None:
@@ -473,6 +474,7 @@ class Supervisor(MultiService):
         child.service = service
         old.parent = None
         service.parent = self
+        epoch.end()
 
     def _watchHealth(self, child: Child) -> None:
         check = child.spec.health

@@ -443,7 +443,7 @@ class ScaleTests(TestCase):
         """
         calls: list[str] = []
         top = here = MultiService()
-        for _ in range(3000):
+        for _ in range(1000):
             below = MultiService()
             below.setServiceParent(here)
             here = below

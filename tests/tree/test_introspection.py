@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from twisted.application import service as twistedService
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from svctree.interfaces import IServiceState
@@ -49,6 +49,27 @@ class LookupTests(TestCase):
         self.top.setServiceParent(application)
         self.assertEqual(self.pool.path, "/web/pool")
         self.assertEqual(IService(Application("app")).path, "/")
+
+    def test_pathAfterMoves(self) -> None:
+        """
+        Paths follow containers that move, of ours and of Twisted's.
+        """
+        self.assertEqual(self.pool.path, "/web/pool")
+        outer = MultiService()
+        outer.setName("outer")
+        self.web.setServiceParent(outer)
+        self.assertEqual(self.pool.path, "/web/pool")
+        outer.setServiceParent(self.top)
+        self.assertEqual(self.pool.path, "/outer/web/pool")
+        foreign = twistedService.MultiService()
+        foreign.setName("foreign")
+        outer.setServiceParent(foreign)
+        self.assertEqual(self.pool.path, "/web/pool")
+        foreign.setServiceParent(self.top)
+        self.assertEqual(self.pool.path, "/foreign/outer/web/pool")
+        foreign.disownServiceParent()
+        self.web.disownServiceParent()
+        self.assertEqual(self.pool.path, "/pool")
 
     def test_lookup(self) -> None:
         """
@@ -223,7 +244,7 @@ class EventTests(TestCase):
         mine = [entry for entry in logged if entry.get("path") == "/a"]
         self.assertEqual(len(mine), 1)
         self.assertEqual(
-            (mine[0]["old"], mine[0]["new"], mine[0]["line"]),
+            (mine[0]["old"], mine[0]["new"], formatEvent(mine[0])),
             ("new", "running", "/a: new -> running"),
         )
 
@@ -237,10 +258,9 @@ class EventTests(TestCase):
         globalLogPublisher.addObserver(logged.append)
         self.addCleanup(globalLogPublisher.removeObserver, logged.append)
         self.inner.startService()
-        self.assertEqual(len([e for e in logged if "line" in e]), 3)
-        self.assertIn(
-            "/inner: 1001 children are running", [e.get("line") for e in logged]
-        )
+        lines = [formatEvent(entry) for entry in logged if "path" in entry]
+        self.assertEqual(len(lines), 3)
+        self.assertIn("/inner: 1001 children are running", lines)
         self.inner.stopService()
         self.top.subscribe(self.seen.append)
         self.inner.startService()
