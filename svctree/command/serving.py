@@ -4,6 +4,7 @@ C{svctree run} and C{svctree start}: from settings to a process that serves.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,20 @@ def makeRunner(settings: Settings) -> Runner:
         umask=settings.umask,
         loglevel=settings.loglevel,
         stopTimeout=settings.stopTimeout,
+        title=_title(settings),
     )
+
+
+def _title(settings: Settings) -> str | None:
+    """
+    @return: what C{ps} shows for the master; it is named after its file.
+    """
+    if not settings.proctitle:
+        return None
+    name = settings.application
+    if settings.file is not None:
+        name = os.path.splitext(os.path.basename(settings.file))[0]
+    return f"svctree: master [{name}]"
 
 
 def _where(root: MultiService) -> str:

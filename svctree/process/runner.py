@@ -63,6 +63,7 @@ class Runner:
         umask: int | None = None,
         loglevel: str = "info",
         stopTimeout: float = 60.0,
+        title: str | None = None,
         reactor: Any = None,
     ) -> None:
         """
@@ -72,6 +73,8 @@ class Runner:
         @param basedir: the working directory; L{None} stays.
         @param umask: L{None} keeps the caller's.
         @param stopTimeout: seconds until a stop becomes a fast one.
+        @param title: what C{ps} shows for this process, where C{setproctitle} is
+            installed; L{None} leaves it.
         """
         self.exitStatus = 0
         self._root = root
@@ -81,6 +84,7 @@ class Runner:
         self._umask = umask
         self._loglevel = loglevel
         self._stopTimeout = stopTimeout
+        self._title = title
         self._reactor = reactor
         self._failure: BaseException | None = None
         self._sockets: list[str] = []
@@ -106,6 +110,8 @@ class Runner:
             daemon.status = detachProcess(_descriptors(self._root))
         else:
             daemon.status = Foreground()
+        if self._title is not None:
+            _showTitle(self._title)
         self._start()
         # After those of the services: they know that the process ends when the tree
         # is stopped.
@@ -248,6 +254,13 @@ class Runner:
         what = ", ".join(waiting) or "the tree"
         self._daemon.status.progress(f"waiting for {what} to start ({passed:.0f} s)")
         self.reactor.callLater(_PROGRESS, self._showProgress)
+
+
+def _showTitle(title: str) -> None:
+    with contextlib.suppress(ImportError):
+        from setproctitle import setproctitle
+
+        setproctitle(title)
 
 
 def _left(pidfile: str, sockets: list[str]) -> tuple[str | None, list[str]]:

@@ -371,6 +371,28 @@ def test_passedDescriptor(daemon: Daemon) -> None:
             assert b"200 OK" in client.recv(65536)
 
 
+def test_titles(daemon: Daemon) -> None:
+    """
+    ps shows what each process is, unless that is not wanted.
+    """
+    pytest.importorskip("setproctitle")
+
+    def titles() -> list[str]:
+        return [
+            Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode()
+            for pid in daemon.processes()
+        ]
+
+    daemon.configure(workers=1)
+    daemon.start()
+    assert titles()[0] == "svctree: master [app]"
+    assert all(title.startswith("svctree: ") for title in titles())
+    daemon.command("stop")
+    daemon.configure(workers=1, proctitle="no")
+    daemon.start()
+    assert not any(title.startswith("svctree: ") for title in titles())
+
+
 def test_foregroundUnderASupervisor(daemon: Daemon) -> None:
     """
     Not detached, as a child of a supervisor that closes standard input: it serves,
