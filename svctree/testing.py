@@ -8,22 +8,26 @@ Nothing in here needs a running reactor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from twisted.application.service import IService, IServiceCollection
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from svctree.service import MultiService, Service
+from svctree.tree import Supervisor
 from svctree.tree.contract import ContractViolation, verifyService
 
 __all__ = [
     "BareService",
+    "ClockedTree",
     "ContractViolation",
     "FakeService",
     "Journal",
     "Misuse",
     "buildTree",
+    "clockedSupervisor",
     "statesOf",
     "verifyService",
 ]
@@ -156,7 +160,7 @@ class FakeService(Service):
             self.phase = "down"
             return None
         self.phase = "stopping"
-        self.pending = Deferred()
+        self.pending = Deferred(self._stopCancelled)
         return self.pending
 
     def up(self) -> None:
@@ -196,6 +200,19 @@ class FakeService(Service):
             raise Misuse(f"{self.name!r} is {self.phase}, expected {phase}")
         self.phase = next
         return pending
+
+    def finish(self) -> None:
+        """
+        Go down by itself, because the work is done; it is to be stopped all the same.
+        """
+        self.finished()
+
+    def _stopCancelled(self, stopping: Deferred[None]) -> None:
+        # Who waits no longer has given it up: nothing of it is left.
+        if self.pending is stopping:
+            self.pending = None
+            self.phase = "down"
+            self._note("abandon")
 
     def _startCancelled(self, starting: Deferred[None]) -> None:
         if self.pending is starting:
@@ -283,6 +300,28 @@ def buildTree(shape: Shape, root: Any = None) -> Any:
             if inner:
                 waiting.append((child, inner))
     return root
+
+
+def clockedSupervisor(shape: Shape | None = None, **keywords: Any) -> ClockedTree:
+    """
+    Make a supervisor whose time stands still until the test moves it, and whose
+    restarts come without jitter.
+
+    @param shape: its children, as for L{buildTree}.
+    @param keywords: for L{Supervisor<svctree.tree.Supervisor>}.
+    """
+    clock = Clock()
+    supervisor = Supervisor(clock=clock, random=lambda: 0.5, **keywords)
+    return ClockedTree(buildTree(shape or {}, supervisor), clock)
+
+
+class ClockedTree(NamedTuple):
+    """
+    What L{clockedSupervisor} makes: move C{clock} on with C{clock.advance(seconds)}.
+    """
+
+    supervisor: Supervisor
+    clock: Clock
 
 
 def statesOf(container: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -131,12 +131,11 @@ def kernelBacklog() -> int:
         return 0
 
 
-def bindTCP(want: Want, backlog: int, needed: bool = True) -> list[Bound]:
+def bindTCP(want: Want, backlog: int) -> list[Bound]:
     """
     Bind all sockets of a TCP address; they have the same port, also when the system
     chooses it.
 
-    @param needed: of a name or of C{*}, one at least has to be there.
     @raise ListenError: a socket could not be bound (then none is), or none of those
         of a name or of C{*}.
     """
@@ -145,16 +144,14 @@ def bindTCP(want: Want, backlog: int, needed: bool = True) -> list[Bound]:
     # The port that is free for one family may be taken for the other.
     for attempt in range(10):
         try:
-            return _bindAll(want, address, backlog, needed)
+            return _bindAll(want, address, backlog)
         except AddressInUse:
             if address.port or attempt == 9:
                 raise
     raise AssertionError("unreachable")
 
 
-def _bindAll(
-    want: Want, address: TCPAddress, backlog: int, needed: bool
-) -> list[Bound]:
+def _bindAll(want: Want, address: TCPAddress, backlog: int) -> list[Bound]:
     made: list[Bound] = []
     absent: list[ListenError] = []
     port = address.port
@@ -174,7 +171,7 @@ def _bindAll(
         for bound in made:
             bound.close()
         raise
-    if absent and not made and needed:
+    if absent and not made:
         raise absent[0]
     return made
 
@@ -229,3 +226,10 @@ def _firstFreePort() -> int:
         with open(path, encoding="utf-8") as file:
             return int(file.read())
     return 1024
+
+
+def closeAll(bounds: Sequence[Bound]) -> list[str]:
+    """
+    @return: the complaints.
+    """
+    return [text for text in [bound.close() for bound in bounds] if text]

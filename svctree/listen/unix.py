@@ -224,15 +224,7 @@ def _makeWay(address: UnixAddress, endpoint: Endpoint) -> None:
         raise AddressInUse(address.render(), holderOf(endpoint), errno.EADDRINUSE)
     again = os.lstat(path)
     if (again.st_dev, again.st_ino) == (found.st_dev, found.st_ino):
-        try:
-            os.unlink(path)
-        except PermissionError as error:
-            raise NotPermitted(
-                address.render(),
-                path,
-                f"nobody listens on {path}, and this user may not remove it; remove it",
-                error.errno or 0,
-            ) from error
+        os.unlink(path)
 
 
 def _answers(address: UnixAddress, path: str) -> bool:

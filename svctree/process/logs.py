@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 
 from twisted.logger import (
     FileLogObserver,
@@ -50,15 +49,9 @@ class DescriptorStream:
         """
 
 
-Leave = Callable[[LogEvent], bool]
-
-
-def logObserver(
-    level: str = "info", fd: int = 2, leaveOut: Leave = lambda event: False
-) -> ILogObserver:
+def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
     """
     @param level: the lowest level that is written.
-    @param leaveOut: asked for each event whether it is not written.
     @return: writes one line for each event (more for a traceback) to C{fd}.
     """
     wanted = LogLevel.levelWithName(level)
@@ -69,20 +62,17 @@ def logObserver(
         predicate.setLogLevelForNamespace("svctree.tree", LogLevel.warn)
     observer = FileLogObserver(
         DescriptorStream(fd),  # type: ignore[arg-type]
-        lambda event: None if leaveOut(event) else _format(event),
+        _format,
     )
     return FilteringLogObserver(observer, [predicate])
 
 
-def startLogging(level: str = "info", leaveOut: Leave = lambda event: False) -> None:
+def startLogging(level: str = "info") -> None:
     """
     Write Twisted's log to descriptor 2 from now on. The standard streams stay as
     they are: C{print} is not turned into events.
-
-    @param leaveOut: asked for each event whether it is not written.
     """
-    observer = logObserver(level, leaveOut=leaveOut)
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([logObserver(level)], redirectStandardIO=False)
 
 
 # Remarks of Twisted's own that tell an operator nothing: that the reactor has ended

@@ -75,11 +75,10 @@ class Bringing:
 
     async def _bringUp(self) -> None:
         supervisor = self._supervisor
-        for stop in list(supervisor._stops.values()):
-            # It starts again when it has stopped.
-            stopped: Deferred[None] = Deferred()
-            stop.tell(lambda *_, stopped=stopped: stopped.callback(None))
-            await stopped
+        while not self._abandoned and (supervisor._shutdown or supervisor._stops):
+            await self._stopped()
+        if self._abandoned:
+            return
         for level in supervisor._supervision.levels():
             await self._bringLevelUp(level)
             if self._abandoned:
@@ -88,6 +87,21 @@ class Bringing:
                 await self._undo()
                 self._failure.raiseException()
         supervisor._isUp()
+
+    def _stopped(self) -> Deferred[None]:
+        """
+        @return: a Deferred that fires when one of the stops under way is over: that of
+            the supervisor, which goes child by child, or that of a single child.
+        """
+        over: Deferred[None] = Deferred()
+        shutdown = self._supervisor._shutdown
+        if shutdown is not None:
+            # Its errors go to who asked for it.
+            shutdown.wait().addBoth(lambda _: over.callback(None))
+        else:
+            stop = next(iter(self._supervisor._stops.values()))
+            stop.tell(lambda *_: over.callback(None))
+        return over
 
     async def _bringLevelUp(self, level: list[Child]) -> None:
         atOnce = self._supervisor.atOnce
@@ -136,7 +150,7 @@ class Bringing:
             raise failure
 
     def _childFailed(self, failure: Failure, child: Child) -> None:
-        if self._abandoned:
+        if self._abandoned or child.gone:
             return
         self._supervisor._noteFailure(child.service, failure)
         if self._failure is None and not self._supervisor.keepGoing:
@@ -161,6 +175,7 @@ class Bringing:
         await over
 
 
-_UP = frozenset([Record.UP, Record.STARTING])
+_UP = frozenset([Record.UP, Record.STARTING, Record.CRASHED, Record.FINISHED])
+"""What has been started already; who went down since is dealt with at the end."""
 
 __all__ = ["Bringing"]

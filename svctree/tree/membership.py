@@ -156,14 +156,21 @@ class Membership(Starting):
         record = self._children.states[position]
         path = join(self.path, keyOf(self, service))
         callee = self._callee(service)
-        self._drop(service, position)
         startup = self._startup
-        starting = None if startup is None else startup.forget(service)
+        starting = self._forgetStart(service)
+        self._drop(service, position)
         try:
             return self._stopRemoved(service, callee, path, record, starting)
         finally:
             if startup is not None:
                 startup.check()
+
+    def _forgetStart(self, service: Any) -> Deferred[Any] | None:
+        """
+        @return: the pending start of a child that is being removed, which nobody here
+            waits for any longer.
+        """
+        return None if self._startup is None else self._startup.forget(service)
 
     def _stopRemoved(
         self,

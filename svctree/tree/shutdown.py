@@ -71,6 +71,17 @@ class ChildStop:
     def _failed(self, failure: Failure) -> None:
         self.finish(False, failure)
 
+    def giveUp(self, stopping: Deferred[Any], failure: Failure) -> None:
+        """
+        Wait no longer. The child hears of it before anybody who waits, and may start
+        the child again, does.
+        """
+        listeners, self._listeners = self._listeners, []
+        stopping.cancel()
+        self._listeners = listeners
+        self.done = False
+        self.finish(False, failure)
+
     def finish(self, success: bool, value: Any) -> None:
         """
         The stop is over, or nobody waits for it any longer.

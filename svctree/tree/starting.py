@@ -71,21 +71,21 @@ class Starting(Stopping):
         nested = self._children.nested
         while True:
             try:
-                services = walk.iterate()
-                if not (nested or loud):
+                while (services := walk.more()) is not None:
+                    if not (nested or loud):
+                        for service in services:
+                            result = service.startService()
+                            if result is not None:
+                                self._childReturned(startup, walk, service, result)
                     for service in services:
-                        result = service.startService()
+                        if nested and isinstance(service, TreeContainer):
+                            result = yield from self._startNested(service)
+                        else:
+                            result = self._callee(service).startService()
                         if result is not None:
                             self._childReturned(startup, walk, service, result)
-                for service in services:
-                    if nested and isinstance(service, TreeContainer):
-                        result = yield from self._startNested(service)
-                    else:
-                        result = self._callee(service).startService()
-                    if result is not None:
-                        self._childReturned(startup, walk, service, result)
-                    elif loud:
-                        self._tellUp(walk, service)
+                        elif loud:
+                            self._tellUp(walk, service)
                 break
             except BaseException as error:
                 if not (self.keepGoing and isinstance(error, Exception)):
@@ -404,9 +404,11 @@ class Starting(Stopping):
             return result
 
         def failed(failure: Failure) -> None:
-            if self._recordOf(service) in (Record.STARTING, Record.STOPPING):
+            record = self._recordOf(service)
+            if record in (Record.STARTING, Record.STOPPING, Record.FAILED):
                 path = join(self.path, keyOf(self, service))
-                self._recordChild(service, Record.FAILED, failure)
+                if record != Record.FAILED:
+                    self._recordChild(service, Record.FAILED, failure)
                 noteWhere(failure, path)
                 self._detach(service)
             if not added.fire(failure):

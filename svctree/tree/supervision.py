@@ -243,8 +243,7 @@ class Supervision:
             path = supervisor._pathOf(child)
             failure = Failure(StopOverran(path, timeout))
             supervisor._leaveBehind(service, path, failure)
-            stop.finish(False, failure)
-            stopping.cancel()
+            stop.giveUp(stopping, failure)
 
         stop.tell(done)
         ending = _ending(stop)

@@ -221,6 +221,9 @@ class Supervisor(MultiService):
         super()._drop(service, position)
         self._unplace(service)
 
+    def _forgetStart(self, service: Any) -> Deferred[Any] | None:
+        return self._child(service).starting
+
     # Starting and stopping as a whole.
 
     def _starting(self) -> Calls:
@@ -242,6 +245,9 @@ class Supervisor(MultiService):
         self.running = 1
         self._become(State.STARTING)
         self._intensity.clear()
+        if self._shutdown is not None:
+            # What it ends in is decided by this start.
+            self._shutdown.rollback = True
         bringing = self._bringing = Bringing(self)
         return bringing.begin()
 
@@ -410,7 +416,9 @@ class Supervisor(MultiService):
         def report(result: object) -> None:
             if isinstance(result, Failure):
                 self._unheard(result)
-            self._down(failure)
+            if not self.running:
+                # Nobody has started us again in the meantime.
+                self._down(failure)
 
         stopping.addBoth(report)
 

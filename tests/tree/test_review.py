@@ -1,5 +1,5 @@
 """
-Corners in which a plain container could lose count of a child.
+Corners in which a container could lose count of a child.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.application import service as twisteds
 from twisted.internet.defer import Deferred
 
 from svctree.service import MultiService
-from svctree.testing import FakeService, Journal
+from svctree.testing import FakeService, Journal, clockedSupervisor, statesOf
 
 
 @pytest.fixture
@@ -170,3 +170,93 @@ def test_stopErrorOnRemoval(journal: Journal) -> None:
     assert starting.called
     assert pending is not None
     assert pending.called
+
+
+def test_supervisorStartedWhileItStops(journal: Journal) -> None:
+    """
+    A supervisor that is started while it stops its children one by one finishes that
+    first: nobody is started and then stopped by the old stop, or left out.
+    """
+    supervisor, _ = clockedSupervisor(
+        {
+            "first": FakeService(None, journal),
+            "slow": FakeService(None, journal, stopsLater=True),
+        }
+    )
+    supervisor.startService()
+    journal.take()
+    stopping = supervisor.stopService()
+    starting = supervisor.startService()
+    assert journal.take() == ["stop slow"]
+    supervisor.getServiceNamed("slow").down()
+    assert journal.take() == ["stop first", "start first", "start slow"]
+    assert stopping.called
+    assert starting.called
+    assert str(supervisor.state) == "running"
+
+
+def test_supervisorRestartedAfterGivingUp(journal: Journal) -> None:
+    """
+    A supervisor that is started again while it still stops what it gave up on is not
+    taken down by the end of that.
+    """
+    slow = FakeService(None, journal, stopsLater=True)
+    supervisor, _ = clockedSupervisor({"slow": slow}, maxRestarts=0)
+    supervisor.startService()
+    slow.crash(ZeroDivisionError())
+    supervisor.startService()
+    slow.down()
+    assert supervisor.running
+    assert statesOf(supervisor) == {"slow": "running"}
+
+
+def test_overdueStopIsOverBeforeTheNextStart(journal: Journal) -> None:
+    """
+    A child that is waited for no longer hears of it before it is started again.
+    """
+    slow = FakeService(None, journal, stopsLater=True)
+    supervisor, clock = clockedSupervisor({"slow": slow})
+    supervisor.startService()
+    supervisor.stopService().addErrback(lambda _: None)
+    supervisor.startService()
+    journal.take()
+    clock.advance(31.0)
+    assert journal.take() == ["abandon slow", "start slow"]
+    assert journal.misuses == []
+
+
+def test_removedWhileTheSupervisorStarts(journal: Journal) -> None:
+    """
+    Removing the child that a starting supervisor waits for neither fails the start
+    nor holds it up.
+    """
+    slow = FakeService(None, journal, startsLater=True)
+    supervisor, _ = clockedSupervisor(
+        {"slow": slow, "next": FakeService(None, journal)}
+    )
+    starting = supervisor.startService()
+    slow.disownServiceParent()
+    assert starting.called
+    assert statesOf(supervisor) == {"next": "running"}
+    assert slow.phase == "down"
+
+
+def test_supervisorLetsAFailedAddGo(journal: Journal) -> None:
+    """
+    A child that is added to a running supervisor and fails to start, at once or
+    later, is not left attached.
+    """
+    supervisor, _ = clockedSupervisor()
+    supervisor.startService()
+    later = FakeService("later", journal, startsLater=True)
+    adding = later.setServiceParent(supervisor)
+    failures: list[object] = []
+    adding.addErrback(failures.append)
+    later.failStart(ZeroDivisionError())
+    assert len(failures) == 1
+    assert later.parent is None
+    atOnce = FakeService("at once", journal, startError=ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        atOnce.setServiceParent(supervisor)
+    assert atOnce.parent is None
+    assert list(supervisor) == []
