@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import attrs
 
@@ -131,11 +131,12 @@ def kernelBacklog() -> int:
         return 0
 
 
-def bindTCP(want: Want, backlog: int) -> list[Bound]:
+def bindTCP(want: Want, backlog: int, needed: bool = True) -> list[Bound]:
     """
     Bind all sockets of a TCP address; they have the same port, also when the system
     chooses it.
 
+    @param needed: of a name or of C{*}, one at least has to be there.
     @raise ListenError: a socket could not be bound (then none is), or none of those
         of a name or of C{*}.
     """
@@ -144,14 +145,16 @@ def bindTCP(want: Want, backlog: int) -> list[Bound]:
     # The port that is free for one family may be taken for the other.
     for attempt in range(10):
         try:
-            return _bindAll(want, address, backlog)
+            return _bindAll(want, address, backlog, needed)
         except AddressInUse:
             if address.port or attempt == 9:
                 raise
     raise AssertionError("unreachable")
 
 
-def _bindAll(want: Want, address: TCPAddress, backlog: int) -> list[Bound]:
+def _bindAll(
+    want: Want, address: TCPAddress, backlog: int, needed: bool
+) -> list[Bound]:
     made: list[Bound] = []
     absent: list[ListenError] = []
     port = address.port
@@ -171,7 +174,7 @@ def _bindAll(want: Want, address: TCPAddress, backlog: int) -> list[Bound]:
         for bound in made:
             bound.close()
         raise
-    if absent and not made:
+    if absent and not made and needed:
         raise absent[0]
     return made
 
@@ -226,10 +229,3 @@ def _firstFreePort() -> int:
         with open(path, encoding="utf-8") as file:
             return int(file.read())
     return 1024
-
-
-def closeAll(bounds: Sequence[Bound]) -> list[str]:
-    """
-    @return: the complaints.
-    """
-    return [text for text in [bound.close() for bound in bounds] if text]

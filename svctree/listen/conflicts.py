@@ -1,5 +1,5 @@
 """
-Listeners of one tree that want the same connections.
+Listeners of one tree, and addresses of one listener, that want the same connections.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 from twisted.application.service import IServiceCollection
 
 from svctree.interfaces import IListener
-from svctree.listen.errors import AddressConflict
-from svctree.listen.plan import Endpoint, includes
+from svctree.listen.bound import Bound
+from svctree.listen.errors import AddressConflict, NeedsRestart
+from svctree.listen.plan import Endpoint, Want, includes
 
-__all__ = ["refuseConflicts"]
+__all__ = ["listenersAround", "refuseConflicts", "refuseEntangled"]
 
 
 def refuseConflicts(listener: Any, mine: Sequence[Endpoint]) -> None:
@@ -26,7 +27,7 @@ def refuseConflicts(listener: Any, mine: Sequence[Endpoint]) -> None:
     @raise AddressConflict: two listeners meet.
     """
     seen = [(listener, endpoint) for endpoint in mine]
-    for other in _listenersOf(_topOf(listener)):
+    for other in listenersAround(listener):
         if other is listener:
             continue
         for endpoint in other.endpoints():
@@ -35,6 +36,31 @@ def refuseConflicts(listener: Any, mine: Sequence[Endpoint]) -> None:
                     names = (str(one.name), str(other.name))
                     raise AddressConflict(endpoint.render(), known.render(), names)
             seen.append((other, endpoint))
+
+
+def refuseEntangled(wants: Sequence[Want], bounds: Sequence[Bound]) -> None:
+    """
+    The new cannot be bound before the old is closed where one includes the other.
+
+    @param wants: what a listener is to have.
+    @param bounds: what it has.
+    @raise NeedsRestart: there is such a pair.
+    """
+    for want in wants:
+        if any(bound.serves(want) for bound in bounds):
+            continue
+        for new in want.endpoints:
+            for bound in bounds:
+                old = bound.endpoint
+                if new != old and (includes(new, old) or includes(old, new)):
+                    raise NeedsRestart(new.render(), old.render())
+
+
+def listenersAround(listener: Any) -> list[Any]:
+    """
+    @return: all listeners of the tree that C{listener} is in.
+    """
+    return list(_listenersOf(_topOf(listener)))
 
 
 def _topOf(service: Any) -> Any:

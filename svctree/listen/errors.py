@@ -7,6 +7,7 @@ and what to do. The facts are attributes.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "BindFailed",
     "Holder",
     "ListenError",
+    "NeedsRestart",
     "NoSuchFolder",
     "NotASocket",
     "NotInherited",
@@ -52,6 +54,8 @@ class Holder(NamedTuple):
     uid: int
 
     def __str__(self) -> str:
+        if self.pid == os.getpid():
+            return f"this process itself ({self.pid})"
         if self.pid:
             return f"process {self.pid} ({self.name})"
         if self.uid >= 0:
@@ -134,6 +138,22 @@ class AddressInUse(BindFailed):
             address, f"{who} already listens there; stop it or choose another", errno
         )
         self.holder = holder
+
+
+class NeedsRestart(BindFailed):
+    """
+    A change of addresses that cannot be made while it serves.
+
+    @ivar other: the address that stands in the way, and is to go.
+    """
+
+    def __init__(self, address: str, other: str) -> None:
+        super().__init__(
+            address,
+            f"{other}, which meets it, is open until the new one is bound; restart to "
+            "change from one to the other",
+        )
+        self.other = other
 
 
 class AddressNotAvailable(BindFailed):

@@ -8,28 +8,32 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import (
+    Deferred,
+    FirstError,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from zope.interface import alsoProvides, implementer
 
 from svctree.interfaces import IDescribable, IListener, IReloadable
-from svctree.listen.address import Address, TCPAddress, UnixAddress
+from svctree.listen.address import Address
 from svctree.listen.adopted import adoptPort
-from svctree.listen.bound import Bound, bindTCP, closeAll, kernelBacklog
-from svctree.listen.conflicts import refuseConflicts
+from svctree.listen.binder import Binder
+from svctree.listen.bound import Bound
+from svctree.listen.conflicts import listenersAround, refuseConflicts, refuseEntangled
 from svctree.listen.errors import UnknownHost
 from svctree.listen.grammar import parseAddress
 from svctree.listen.inherit import Inheritance, inherited
-from svctree.listen.plan import Endpoint, Want, plan, resolve
+from svctree.listen.plan import Endpoint, plan, resolve
 from svctree.listen.proxied import ProxiedFactory
-from svctree.listen.unix import bindUnix
 from svctree.service import Service
 from svctree.worker.trust import Trust
 
 __all__ = ["ListenerService"]
-
-_ADOPTED = -1
 
 
 @implementer(IListener, IDescribable)
@@ -124,20 +128,28 @@ class ListenerService(Service):
     def startService(self) -> None:
         if not self._bound:  # a plain start: there was no privileged phase
             self.privilegedStartService()
-        # Every listener of the tree has had its privileged phase by now.
-        for unwanted in self._inherited.closeUnclaimed():
-            self._log.warn(
-                "closed {unwanted}: it was passed to this process and no address "
-                "names it",
-                unwanted=unwanted,
-            )
         super().startService()
+        self._closeUnclaimed()
         self._serve(self._bound)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         bound, self._bound = self._bound, []
         return self._close(bound)
+
+    def _closeUnclaimed(self) -> None:
+        """
+        Close what was passed to this process for nobody, when everybody has been
+        asked: in a plain start others are still to bind.
+        """
+        if not all(one.sockets() for one in listenersAround(self)):
+            return
+        for unwanted in self._inherited.closeUnclaimed():
+            self._log.warn(
+                "closed {unwanted}: it was passed to this process and no address "
+                "names it",
+                unwanted=unwanted,
+            )
 
     # IListener
 
@@ -221,8 +233,10 @@ class ListenerService(Service):
             self.addresses = addresses
             return
         before, was = self._bound, self.addresses
+        refuseEntangled(plan(addresses)[0], before)
         after = self._bindAll(addresses, before)
         fresh = [bound for bound in after if bound not in before]
+        gone = [bound for bound in before if bound not in after]
         self._bound, self.addresses = after, addresses
         try:
             self._serve(fresh)
@@ -230,34 +244,33 @@ class ListenerService(Service):
                 [maybeDeferred(observer, self) for observer in self._observers],
                 consumeErrors=True,
             )
-        except BaseException:
-            self._bound, self.addresses = before, was
-            await self._close(fresh)
+        except BaseException as error:
+            if self._bound is after:
+                self._bound, self.addresses = before, was
+                await self._close(fresh)
+            else:  # stopped meanwhile, and with it what it had then
+                await self._close(gone)
+            if isinstance(error, FirstError):
+                error.subFailure.raiseException()
             raise
+        await self._close(gone)
+        if self._bound is not after:
+            return
         self._announce(fresh)
-        await self._close([bound for bound in before if bound not in after])
-        self._adjust([bound for bound in before if bound in after])
-
-    def _adjust(self, bounds: Sequence[Bound]) -> None:
-        """
-        Give sockets that stayed what is new about their addresses: the backlog, the
-        permission, the owner.
-        """
-        for bound in bounds:
-            address = next(a for a in self.addresses if bound.serves(resolve(a)))
-            if address == bound.address:
-                continue
-            complaint = bound.adjust(address, self._backlogFor(address))
-            if complaint:
-                self._log.warn(
-                    "{listener}: {complaint}", listener=self.name, complaint=complaint
-                )
+        for bound in before:
+            for address in addresses:
+                if bound in after and bound.serves(resolve(address)):
+                    self._binder.adjust(bound, address)
 
     # Binding
 
     @property
     def _inherited(self) -> Inheritance:
         return self._inheritance if self._inheritance is not None else inherited()
+
+    @property
+    def _binder(self) -> Binder:
+        return Binder(str(self.name), self.backlog, self._inherited)
 
     def _bindAll(
         self, addresses: tuple[Address, ...], keep: Sequence[Bound]
@@ -269,51 +282,7 @@ class ListenerService(Service):
         refuseConflicts(self, [one for want in wants for one in want.endpoints])
         for overlap in overlaps:
             self._log.info("{listener}: {overlap}", listener=self.name, overlap=overlap)
-        self._noticeCap(wants)
-        result: list[Bound] = []
-        try:
-            for want in wants:
-                result += self._bind(want, keep)
-        except BaseException:
-            closeAll([bound for bound in result if bound not in keep])
-            raise
-        return result
-
-    def _bind(self, want: Want, keep: Sequence[Bound]) -> list[Bound]:
-        if not want.endpoints:
-            return []
-        kept = [bound for bound in keep if bound.serves(want)]
-        if kept:
-            return kept
-        address = want.address
-        if not isinstance(address, TCPAddress) and want.endpoints[0].family == _ADOPTED:
-            return self._inherited.adopt(want)
-        adopted, rest = self._inherited.matching(want)
-        if not rest.endpoints:
-            return adopted
-        backlog = self._backlogFor(address)
-        bind = bindTCP if isinstance(address, TCPAddress) else bindUnix
-        try:
-            return adopted + bind(rest, backlog)
-        except BaseException:
-            closeAll(adopted)
-            raise
-
-    def _backlogFor(self, address: Address) -> int:
-        own = address.backlog if isinstance(address, TCPAddress | UnixAddress) else None
-        return own if own is not None else self.backlog
-
-    def _noticeCap(self, wants: Sequence[Want]) -> None:
-        limit = kernelBacklog()
-        wanted = max(self._backlogFor(want.address) for want in wants)
-        if limit and wanted > limit:
-            self._log.info(
-                "{listener}: the kernel caps the backlog at {limit}, {wanted} was "
-                "wanted; raise net.core.somaxconn",
-                listener=self.name,
-                limit=limit,
-                wanted=wanted,
-            )
+        return self._binder.bind(wants, keep)
 
     def endpoints(self) -> list[Endpoint]:
         """
@@ -356,13 +325,7 @@ class ListenerService(Service):
         stopping = [maybeDeferred(port.stopListening) for _bound, port in ports]
 
         def close(_result: object) -> None:
-            for bound in bounds:
-                if bound.adopted:
-                    self._inherited.release(bound)
-            for complaint in closeAll(bounds):
-                self._log.warn(
-                    "{listener}: {complaint}", listener=self.name, complaint=complaint
-                )
+            self._binder.close(bounds)
 
         if not stopping:
             close(None)

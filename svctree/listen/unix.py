@@ -142,9 +142,7 @@ class _File:
             found = os.lstat(self._path)
         except FileNotFoundError:
             return False
-        # Without a pin the number may have gone to a file of another kind.
-        same = (found.st_dev, found.st_ino) == self._identity
-        return same and stat.S_ISSOCK(found.st_mode)
+        return (found.st_dev, found.st_ino) == self._identity
 
     def _reach(self) -> str:
         """
@@ -226,7 +224,15 @@ def _makeWay(address: UnixAddress, endpoint: Endpoint) -> None:
         raise AddressInUse(address.render(), holderOf(endpoint), errno.EADDRINUSE)
     again = os.lstat(path)
     if (again.st_dev, again.st_ino) == (found.st_dev, found.st_ino):
-        os.unlink(path)
+        try:
+            os.unlink(path)
+        except PermissionError as error:
+            raise NotPermitted(
+                address.render(),
+                path,
+                f"nobody listens on {path}, and this user may not remove it; remove it",
+                error.errno or 0,
+            ) from error
 
 
 def _answers(address: UnixAddress, path: str) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 from twisted.logger import (
     FileLogObserver,
@@ -49,9 +50,15 @@ class DescriptorStream:
         """
 
 
-def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
+Leave = Callable[[LogEvent], bool]
+
+
+def logObserver(
+    level: str = "info", fd: int = 2, leaveOut: Leave = lambda event: False
+) -> ILogObserver:
     """
     @param level: the lowest level that is written.
+    @param leaveOut: asked for each event whether it is not written.
     @return: writes one line for each event (more for a traceback) to C{fd}.
     """
     wanted = LogLevel.levelWithName(level)
@@ -62,17 +69,20 @@ def logObserver(level: str = "info", fd: int = 2) -> ILogObserver:
         predicate.setLogLevelForNamespace("svctree.tree", LogLevel.warn)
     observer = FileLogObserver(
         DescriptorStream(fd),  # type: ignore[arg-type]
-        _format,
+        lambda event: None if leaveOut(event) else _format(event),
     )
     return FilteringLogObserver(observer, [predicate])
 
 
-def startLogging(level: str = "info") -> None:
+def startLogging(level: str = "info", leaveOut: Leave = lambda event: False) -> None:
     """
     Write Twisted's log to descriptor 2 from now on. The standard streams stay as
     they are: C{print} is not turned into events.
+
+    @param leaveOut: asked for each event whether it is not written.
     """
-    globalLogBeginner.beginLoggingTo([logObserver(level)], redirectStandardIO=False)
+    observer = logObserver(level, leaveOut=leaveOut)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
 # Remarks of Twisted's own that tell an operator nothing: that the reactor has ended

@@ -24,7 +24,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
-from twisted.logger import Logger
+from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure
 
 from svctree.interfaces import IListener
@@ -155,7 +155,19 @@ class Runner:
         only when there is an error log: the terminal gets one line.
         """
         if not self._detach or self._daemon.errorLog.attached:
-            startLogging(self._loglevel)
+            startLogging(self._loglevel, self._isToldAnyhow)
+
+    def _isToldAnyhow(self, event: LogEvent) -> bool:
+        """
+        @return: whether the event is the failure of a start on its way up the tree,
+            container by container: it ends as the one line that people get.
+        """
+        return (
+            not self._wasReady
+            and self._loglevel != "debug"
+            and event.get("log_namespace") == "svctree.tree"
+            and event.get("old") == "starting"
+        )
 
     def _ready(self, _: object) -> None:
         if self._stopped or self._failure is not None:

@@ -32,6 +32,8 @@ __all__ = ["SettingsOptions", "UnknownFlag", "describeOptions"]
 
 _COLUMN = 30
 
+_ARGUMENT = {"application": "the application is the argument MODULE:NAME"}
+
 
 class UnknownFlag(usage.UsageError):
     """
@@ -196,7 +198,8 @@ class SettingsOptions(usage.Options):
         if "unique prefix" in error.msg:
             fits = [one for one in known if one.startswith(flag)]
             return usage.UsageError(f"{flag} could be {' or '.join(fits)}")
-        return UnknownFlag(flag, known, self.notHere.get(error.opt, ""))
+        instead = {**_ARGUMENT, **self.notHere}.get(error.opt, "")
+        return UnknownFlag(flag, known, instead)
 
     def parseArgs(self, *names: str) -> None:
         if len(names) > 1:

@@ -53,6 +53,10 @@ class Origin:
             "wsgi.multiprocess": config.workerModel == "prefork",
             "wsgi.run_once": False,
             "wsgi.file_wrapper": FileWrapper,
+            # Set by the gateway. With this one the dictionary has room for a browser's
+            # fields from the start, and does not grow with each request.
+            "wsgi.early_hints": None,
+            "GATEWAY_INTERFACE": "CGI/1.1",
             "SERVER_SOFTWARE": "svctree",
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",

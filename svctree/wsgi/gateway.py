@@ -82,7 +82,6 @@ class Exchange:
         self.codec = codec
         self.sink = sink
         self.status = ""
-        self.fields = _ERROR_FIELDS
         self.started = False
 
     def startResponse(
@@ -222,14 +221,12 @@ class Gateway:
                 # known. The conditions under which whole() may be called directly
                 # are those that wholeOf() would check.
                 body = result[0]  # type: ignore[index]
-                declared = exchange.fields.contentLength
-                if (
-                    body.__class__ is bytes
-                    and exchange.status
-                    and (declared < 0 or declared == len(body))
-                ):
-                    sink.write(codec.whole(exchange.status, exchange.fields, body))
-                    return DONE
+                if body.__class__ is bytes and exchange.status:
+                    fields = exchange.fields
+                    declared = fields.contentLength
+                    if declared < 0 or declared == len(body):
+                        sink.write(codec.whole(exchange.status, fields, body))
+                        return DONE
             return _send(result, exchange, environ)
         except ClientGone:
             return RESET
@@ -272,10 +269,11 @@ def _iterate(
     for data in result:
         if exchange.started:
             exchange.write(data)
-        elif data:
+        elif data and exchange.status:
             _first(data, count, exchange, environ)
-        elif data.__class__ is not bytes:
-            raise TypeError(f"the application gave {type(data).__name__}, not bytes")
+        else:
+            # Nothing, or something that is not bytes, or no start_response yet.
+            exchange.write(data)
     return exchange.finish(_isBodyless(exchange, environ))
 
 

@@ -4,9 +4,9 @@ C{svctree run}: in the foreground, under supervisors and on terminals.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 
@@ -22,6 +22,15 @@ time.sleep({seconds})
 def application(environ, start_response):
     start_response("200 OK", [])
     return [b"slow"]
+"""
+
+HELD = """\
+import os, time
+def application(environ, start_response):
+    open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
+    time.sleep(3)
+    start_response("200 OK", [])
+    return [b"held"]
 """
 
 URL = r"web: .* at (http://127\.0\.0\.1:\d+/)"
@@ -171,21 +180,16 @@ def test_progressOfStop(site: Site, terminal: Callable[..., OnTerminal]) -> None
     """
     On a terminal C{stop} shows whom it waits for, and removes that line at the end.
     """
+    site.app(code=HELD)
     pid = site.start()
-    os.kill(pid, signal.SIGSTOP)
-    # CONT would wake it: hold it again for a moment.
-    holder = subprocess.Popen(
-        [
-            "sh",
-            "-c",
-            f"for i in 1 2 3 4; do kill -STOP {pid}; sleep 0.3; done;kill -CONT {pid}",
-        ]
-    )
+    asking = threading.Thread(target=site.get)
+    asking.start()
+    waitUntil((site.folder / "held").exists, "the request to begin")
     shown = terminal("stop")
     assert shown.wait() == 0, shown.output
-    holder.wait()
-    assert f"waiting for pid {pid} to stop (60 s left)" in shown.output
-    assert shown.output.rstrip().endswith(f"stopped (it was pid {pid})")
+    asking.join(10.0)
+    assert f"waiting for pid {pid} to stop (" in shown.output
+    assert shown.output.endswith(f"\r\x1b[Kstopped (it was pid {pid})\r\n")
 
 
 def test_topOnTerminal(site: Site, terminal: Callable[..., OnTerminal]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from svctree.listen import (
     Address,
     ListenerService,
+    NotASocket,
     NotInherited,
     NotListening,
     StandardInput,
@@ -24,6 +25,7 @@ from svctree.listen import (
 from svctree.listen.bound import Bound
 from svctree.listen.inherit import Inheritance
 from svctree.listen.plan import resolve
+from svctree.service import MultiService
 from tests.support.processes import Processes
 
 
@@ -212,6 +214,44 @@ def test_claimedOnce(sockets: dict[str, socket.socket]) -> None:
     (again,) = adopt(inheritance, "systemd:")
     bound.close()
     end(inheritance, again)
+
+
+def test_failedStart(sockets: dict[str, socket.socket], tmp_path: Path) -> None:
+    """
+    What was adopted for a start that failed can be adopted by the next.
+    """
+    inheritance = passed(sockets, "v4")
+    (tmp_path / "file").touch()
+    listener = ListenerService(
+        "systemd:v4", f"unix:{tmp_path}/file", inheritance=inheritance
+    )
+    for _time in range(2):
+        with pytest.raises(NotASocket):
+            listener.privilegedStartService()
+    (tmp_path / "file").unlink()
+    listener.privilegedStartService()
+    assert len(listener.sockets()) == 2
+    listener.stopService()
+    end(inheritance)
+
+
+def test_plainStart(sockets: dict[str, socket.socket]) -> None:
+    """
+    Without a privileged phase of the whole tree, what a later listener wants is not
+    closed by an earlier one.
+    """
+    inheritance = passed(sockets, "v4", "unix", "v6")
+    tree = MultiService()
+    for name in ("v4", "unix"):
+        listener = ListenerService(
+            f"systemd:{name}", name=name, inheritance=inheritance
+        )
+        listener.setServiceParent(tree)
+    tree.startService()
+    assert [len(one.sockets()) for one in tree] == [1, 1]
+    assert list(inheritance.names.values()) == ["v4", "unix"]
+    tree.stopService()
+    end(inheritance)
 
 
 def test_matchedByAddress(sockets: dict[str, socket.socket], tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ def test_flagOfAnotherPlace() -> None:
     An option that belongs to somebody else here says to whom.
     """
     assert refusal("--pidfile=x").endswith("twistd --pidfile=FILE svctree")
+    assert refusal("--application=a:b") == (
+        "unknown flag --application; the application is the argument MODULE:NAME"
+    )
 
 
 def test_badValues() -> None:

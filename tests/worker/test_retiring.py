@@ -86,7 +86,7 @@ def test_drain(make: Callable[..., RunningLoop]) -> None:
             waiting = [running.connect() for _ in range(12)]
             for sock in waiting[:6]:
                 sock.sendall(GET)
-            retire(running, 0.0, True)
+            retire(running, 2.0, True)
             for sock in waiting[6:]:
                 sock.sendall(GET)
             for sock in waiting:

@@ -73,6 +73,8 @@ class HTTPCodec:
     """
 
     __slots__ = (
+        "_asked",
+        "_block",
         "_body",
         "_bodyless",
         "_buffer",
@@ -82,14 +84,15 @@ class HTTPCodec:
         "_factory",
         "_fields",
         "_judge",
+        "_known",
         "_left",
         "_lines",
         "_maxFields",
         "_minor",
         "_plain",
-        "_request",
         "_size",
         "_state",
+        "_surely",
         "_template",
         "_trust",
         "idle",
@@ -114,8 +117,11 @@ class HTTPCodec:
         fields = factory.fields if trust is None else factory.proxyFields
         self._fields = fields.__getitem__
         self._maxFields = factory.limits.fields
-        self._request = Request(template)
+        self._surely = factory.surely
+        self._asked = Request(template)
         self._buffer: bytearray | None = None
+        self._block = b""
+        self._known: dict[str, object] | None = None
         self._state = _HEAD
         self._judge: HeadJudge | None = None
         self._emptyLine = False
@@ -130,16 +136,27 @@ class HTTPCodec:
     # Input
 
     def feed(self, data: bytes) -> Request | bytes | Marker | None:
+        """
+        Hot path, as far as C{data} is one head. See L{ICodec.feed}.
+        """
         if self._buffer is None:
             if self._state == _HEAD:
-                end = data.find(b"\r\n\r\n")
-                if end > 0 and data[:1] != b"\r":
-                    if end + 4 == len(data):
-                        self.idle = True
+                if data[-4:] == b"\r\n\r\n" and len(data) <= self._surely:
+                    try:
+                        start = data.find(b"\r\n")
+                        block = data[start:-4]
+                        if block == self._block:
+                            request = self._again(data[:start], block)
+                        else:
+                            self._block = block
+                            self._known = None
+                            request = self._request(data[:start], _linesOf(block))
+                    except RequestError:
+                        # Two heads, or something wrong: the long way tells.
+                        self._block = b""
                     else:
-                        self._buffer = bytearray(data[end + 4 :])
-                        self.idle = False
-                    return self._head(data[:end])
+                        self.idle = request.done
+                        return request
             elif self._state == _BODY and 0 < len(data) <= self._left:
                 self._left -= len(data)
                 return data
@@ -241,46 +258,85 @@ class HTTPCodec:
 
     def _head(self, head: bytes) -> Request:
         """
-        Hot path. Turn a head into a request.
+        Turn a head into a request.
         """
+        start = head.find(b"\r\n")
+        if start < 0:
+            start = len(head)
         try:
-            lines = head.split(b"\r\n")
-            line = lines.pop(0)
-            if len(head) > self._factory.surely or len(lines) > self._maxFields:
+            if len(head) > self._surely:
                 self._newJudge().look(head, True)
-            asked = self._lines(line)
-            entries = list(filter(None, map(self._fields, lines)))
-            environ = self._template.copy()
-            environ.update(asked.variables)
-            environ.update(entries)
-            request = self._request
-            if (
-                len(environ) == self._size + len(entries)
-                and asked.plain
-                and "HTTP_HOST" in environ
-                and SPECIAL not in environ
-                and "CONTENT_LENGTH" not in environ
-                and self._trust is None
-            ):
-                request.environ = environ
-                request.bodyLength = 0
-                request.done = True
-                request.expectContinue = False
-                self._minor = 1
-                self.keepAlive = True
-            else:
-                self._settle(asked, lines)
+            return self._request(head[:start], _linesOf(head[start:]))
         except RequestError:
             # Something is wrong; say what was wrong first.
             self._break()
             self._newJudge().look(head, True)
             raise
-        self._bodyless = asked.head
-        self._emptyLine = False
-        self._plain = self.keepAlive and not asked.head and self._minor == 1
-        if self._closing:
-            self.keepAlive = self._plain = False
+
+    def _again(self, line: bytes, block: bytes) -> Request:
+        """
+        Hot path. Turn a head into a request whose fields are, byte for byte, those of
+        the connection's last request: they mean what they meant then. Measured with 2
+        fields: 0.8 microseconds instead of 1.5.
+        """
+        known = self._known
+        asked = self._lines(line)
+        if known is None or asked.__class__ is not dict:
+            request = self._request(line, _linesOf(block))
+            if request.done and self.keepAlive and asked.__class__ is dict:
+                # Every request line replaces what this one put in.
+                self._known = request.environ.copy()
+            return request
+        environ = known.copy()
+        environ.update(asked)
+        request = self._asked
+        request.environ = environ
         request.line = line
+        self._minor = 1
+        self._emptyLine = self._bodyless = False
+        self._plain = self.keepAlive = not self._closing
+        return request
+
+    def _request(self, line: bytes, lines: list[bytes]) -> Request:
+        """
+        Hot path. Turn the lines of a head into a request.
+
+        @raise RequestError: something is wrong, not necessarily the first thing.
+        """
+        asked = self._lines(line)
+        entries = list(filter(None, map(self._fields, lines)))
+        environ = self._template.copy()
+        if asked.__class__ is dict:
+            environ.update(asked)
+            environ.update(entries)
+        request = self._asked
+        request.line = line
+        if (
+            asked.__class__ is dict
+            and len(environ) == self._size + len(entries)
+            and "HTTP_HOST" in environ
+            and SPECIAL not in environ
+            and "CONTENT_LENGTH" not in environ
+            and len(lines) <= self._maxFields
+            and self._trust is None
+        ):
+            request.environ = environ
+            request.bodyLength = 0
+            request.done = True
+            request.expectContinue = False
+            self._minor = 1
+            self._emptyLine = self._bodyless = False
+            self._plain = self.keepAlive = not self._closing
+            return request
+        if len(lines) > self._maxFields:
+            raise RequestError(431, "more fields than limit-request-fields")
+        full = asked if isinstance(asked, RequestLine) else RequestLine(asked)
+        self._settle(full, lines)
+        self._bodyless = full.head
+        self._emptyLine = False
+        if self._closing:
+            self.keepAlive = False
+        self._plain = self.keepAlive and not full.head and self._minor == 1
         return request
 
     def _settle(self, asked: RequestLine, lines: list[bytes]) -> None:
@@ -324,19 +380,21 @@ class HTTPCodec:
         self.keepAlive = "close" not in words and (
             asked.minor == 1 or "keep-alive" in words
         )
-        request = self._request
-        request.environ = environ
-        self._frame(seen.get("CONTENT_LENGTH"), special.get("HTTP_TRANSFER_ENCODING"))
+        # The framing comes last: it changes the state, and the short way must be able
+        # to begin again where this raises.
         expected = special.get("HTTP_EXPECT") if asked.minor else None
         if expected is not None and expected != "100-continue":
             raise RequestError(417, "an expectation other than 100-continue")
+        request = self._asked
+        request.environ = environ
+        self._frame(seen.get("CONTENT_LENGTH"), special.get("HTTP_TRANSFER_ENCODING"))
         request.expectContinue = expected is not None and not request.done
 
     def _frame(self, length: str | None, coding: str | None) -> None:
         """
         How the body ends (RFC 9112, 6).
         """
-        request = self._request
+        request = self._asked
         limits = self._factory.limits
         if coding is not None:
             if length is not None:
@@ -439,6 +497,15 @@ class HTTPCodec:
         self._bodyless = self._chunking = False
         phrase = reasonOf(status)
         return self.whole(phrase, _PLAIN, phrase.encode("ascii") + b"\n")
+
+
+def _linesOf(block: bytes) -> list[bytes]:
+    """
+    @param block: nothing, or lines with a CRLF before each.
+    """
+    lines = block.split(b"\r\n")
+    del lines[0]
+    return lines
 
 
 _PLAIN = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")

@@ -168,10 +168,13 @@ class FieldCache(dict[bytes, "Entry | None"]):
         known = self._names.get(name)
         if known is None or not colon or len(line) > self.fieldSize:
             return self._parse(line)
-        if _BAD_IN_VALUE.search(value) is not None:
+        text = str(value, "latin-1").strip(" \t")
+        # What is not plain ASCII may still be only a tab or obs-text.
+        plain = text.isascii() and text.isprintable()
+        if not plain and _BAD_IN_VALUE.search(value) is not None:
             raise RequestError(400, "a control character in a header field")
         key, kept = known
-        entry = (key, value.strip(b" \t").decode("latin-1"))
+        entry = (key, text)
         if kept and len(line) <= _KEPT_SIZE:
             self._keep(line, entry)
         return entry
