@@ -47,7 +47,7 @@ _LINGER = 2.0
 """Seconds in which a refused client can read why, before its data meets a reset."""
 
 _FRESH_GRACE = 0.5
-_RECEIVE = 65536
+_RECEIVE = 131072
 _RECEIVE_BODY = 262144
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -28,6 +28,12 @@ How an exchange ended: complete; incomplete in a way that the framing tells the 
 so that a close suffices; incomplete where only a reset can tell.
 """
 
+_JOINED = 65536
+"""
+Up to this size head and body are joined and leave in one call; above, copying costs
+more than a second call does.
+"""
+
 _ERROR = "500 Internal Server Error"
 _ERROR_FIELDS = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")
 _ERROR_BODY = b"500 Internal Server Error\n"
@@ -188,6 +194,10 @@ class Exchange:
             self.sink.write(self._start(declared))
             self.write(body)
             return self.finish(bodyless)
+        if len(body) > _JOINED:
+            self.sink.write(self._start(len(body)))
+            self.write(body)
+            return self.finish(bodyless)
         self.started = True
         self.excess = False
         self.left = 0
@@ -221,7 +231,7 @@ class Gateway:
                 # known. The conditions under which whole() may be called directly
                 # are those that wholeOf() would check.
                 body = result[0]  # type: ignore[index]
-                if body.__class__ is bytes and exchange.status:
+                if body.__class__ is bytes and exchange.status and len(body) <= _JOINED:
                     fields = exchange.fields
                     declared = fields.contentLength
                     if declared < 0 or declared == len(body):

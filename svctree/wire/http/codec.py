@@ -83,6 +83,7 @@ class HTTPCodec:
         "_emptyLine",
         "_factory",
         "_fields",
+        "_first",
         "_judge",
         "_known",
         "_left",
@@ -120,6 +121,7 @@ class HTTPCodec:
         self._surely = factory.surely
         self._asked = Request(template)
         self._buffer: bytearray | None = None
+        self._first = b""
         self._block = b""
         self._known: dict[str, object] | None = None
         self._state = _HEAD
@@ -157,6 +159,10 @@ class HTTPCodec:
                     else:
                         self.idle = request.done
                         return request
+                else:
+                    bodied = self._bodied(data)
+                    if bodied is not None:
+                        return bodied
             elif self._state == _BODY and 0 < len(data) <= self._left:
                 self._left -= len(data)
                 return data
@@ -172,6 +178,28 @@ class HTTPCodec:
             self._buffer += data
         return self.nextEvent()
 
+    def _bodied(self, data: bytes) -> Request | None:
+        """
+        Hot path. Take a whole head and what follows it.
+
+        @return: L{None} where that needs the long way.
+        """
+        end = data.find(b"\r\n\r\n")
+        if not 0 < end <= self._surely:
+            return None
+        start = data.find(b"\r\n")
+        try:
+            request = self._request(data[:start], _linesOf(data[start:end]))
+        except RequestError:
+            return None
+        rest = data[end + 4 :]
+        if self._state == _BODY and len(rest) <= self._left:
+            self._first = rest
+        elif rest:
+            self._buffer = bytearray(rest)
+        self.idle = False
+        return request
+
     def _ended(self) -> None:
         self.keepAlive = False
         if self._state == _BROKEN or (self._state == _HEAD and not self._buffer):
@@ -185,6 +213,10 @@ class HTTPCodec:
         if self._state == _BODY:
             if not self._left:
                 return self._finished()
+            if self._first:
+                data, self._first = self._first, b""
+                self._left -= len(data)
+                return data
             if self._buffer is None:
                 return None
             data = bytes(self._buffer[: self._left])
@@ -316,15 +348,17 @@ class HTTPCodec:
             and len(environ) == self._size + len(entries)
             and "HTTP_HOST" in environ
             and SPECIAL not in environ
-            and "CONTENT_LENGTH" not in environ
             and len(lines) <= self._maxFields
             and self._trust is None
         ):
             request.environ = environ
-            request.bodyLength = 0
-            request.done = True
             request.expectContinue = False
             self._minor = 1
+            if "CONTENT_LENGTH" in environ:
+                self._frame(environ["CONTENT_LENGTH"], None)  # type: ignore[arg-type]
+            else:
+                request.bodyLength = 0
+                request.done = True
             self._emptyLine = self._bodyless = False
             self._plain = self.keepAlive = not self._closing
             return request
