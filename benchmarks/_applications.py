@@ -22,6 +22,14 @@ def application(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     return [b"Hello, world!"]
 
 
+def hello(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+    """
+    Hello, whatever was asked: not every server finds a PATH_INFO behind nginx.
+    """
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
+    return [b"Hello, world!"]
+
+
 def posted(environ: dict[str, Any], start: Any) -> list[bytes]:
     stream = environ["wsgi.input"]
     left = int(environ["CONTENT_LENGTH"])

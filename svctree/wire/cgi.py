@@ -61,4 +61,4 @@ class CGICodec(OneRequest):
         # PATH_INFO is absent where it would be empty. It is for the server to say
         # which part of the URI names the script, so REQUEST_URI has no say here.
         variables.setdefault("PATH_INFO", "")
-        return Head(variables, 0, length)
+        return variables, 0, length

@@ -34,20 +34,18 @@ PHRASES = {
 }
 """The statuses that a codec or its connection answers by itself."""
 
-# Rendered status lines by prefix and status. Applications use a handful; the bound
-# is for the one that makes them up.
-_lines: dict[tuple[bytes, str], bytes] = {}
+# Rendered status lines, and whether the status allows a body, by prefix and status.
+# Applications use a handful; the bound is for the one that makes them up.
+_lines: dict[tuple[bytes, str], tuple[bytes, bool]] = {}
 _MAX_LINES = 256
 
 
-def _statusLine(prefix: bytes, status: str) -> bytes:
-    line = _lines.get((prefix, status))
-    if line is None:
-        line = prefix + status.encode("latin-1") + b"\r\n"
-        if len(_lines) >= _MAX_LINES:
-            _lines.clear()
-        _lines[prefix, status] = line
-    return line
+def _statusLine(prefix: bytes, status: str) -> tuple[bytes, bool]:
+    found = prefix + status.encode("latin-1") + b"\r\n", bodiless(status)
+    if len(_lines) >= _MAX_LINES:
+        _lines.clear()
+    _lines[prefix, status] = found
+    return found
 
 
 def bodiless(status: str) -> bool:
@@ -64,7 +62,7 @@ def responseHead(prefix: bytes, status: str, fields: Fields, length: int) -> byt
     @param length: for Content-Length; -1 leaves it out.
     @return: the head with its empty line.
     """
-    line = _statusLine(prefix, status)
+    line, _ = _lines.get((prefix, status)) or _statusLine(prefix, status)
     if length >= 0:
         return b"%b%bContent-Length: %d\r\n\r\n" % (line, fields.block, length)
     return b"%b%b\r\n" % (line, fields.block)
@@ -74,18 +72,25 @@ def wholeAnswer(
     prefix: bytes, status: str, fields: Fields, body: bytes, asked: bool
 ) -> bytes:
     """
-    Render an answer that is one block.
+    Hot path. Render an answer that is one block.
 
     @param asked: whether the client wants the body; not so with HEAD, whose
         Content-Length is that of the body which GET would give.
     """
-    if bodiless(status):
-        return responseHead(prefix, status, fields, -1)
+    line, empty = _lines.get((prefix, status)) or _statusLine(prefix, status)
     length = fields.contentLength
-    if length < 0 and (asked or body):
+    if asked and not empty:
+        if length < 0:
+            length = len(body)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+            line,
+            fields.block,
+            length,
+            body,
+        )
+    if length < 0 and body:
         length = len(body)
-    head = responseHead(prefix, status, fields, length)
-    return head + body if asked else head
+    return responseHead(prefix, status, fields, -1 if empty else length)
 
 
 def errorPage(prefix: bytes, status: int) -> bytes:

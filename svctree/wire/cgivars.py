@@ -224,7 +224,7 @@ def environOf(
     variables: dict[str, str], template: dict[str, object], mount: str
 ) -> dict[str, object]:
     """
-    Make the environ of a request.
+    Hot path. Make the environ of a request.
 
     @param variables: what the front end sent, in latin-1; used up.
     @param template: of the connection (the C{wsgi.} keys, the peer's address);
@@ -232,26 +232,35 @@ def environOf(
     @param mount: see L{locate}.
     @raise RequestError: there is no REQUEST_METHOD.
     """
-    # One membership test each, since most of them are there behind nginx only.
-    for name in DROPPED:
-        variables.pop(name, None)
-    if not variables.get("REQUEST_METHOD"):
+    # One test each: a loop over DROPPED takes three times as long.
+    variables.pop("HTTP_CONTENT_LENGTH", None)
+    variables.pop("HTTP_CONTENT_TYPE", None)
+    variables.pop("HTTP_TRANSFER_ENCODING", None)
+    variables.pop("HTTP_PROXY", None)
+    get = variables.get
+    if not get("REQUEST_METHOD"):
         raise RequestError(400, "there is no REQUEST_METHOD")
-    if variables.get("CONTENT_TYPE") == "":
+    if get("CONTENT_TYPE") == "":
         del variables["CONTENT_TYPE"]
-    locate(variables, mount)
+    uri = get("REQUEST_URI")
+    if uri and not mount and uri[0] == "/" and "PATH_INFO" not in variables:
+        # What locate() would do.
+        path = uri.partition("?")[0]
+        variables["PATH_INFO"] = percentDecoded(path) if "%" in path else path
+        variables["SCRIPT_NAME"] = ""
+    else:
+        locate(variables, mount)
     if "QUERY_STRING" not in variables:
-        uri = variables.get("REQUEST_URI", "")
-        variables["QUERY_STRING"] = uri.partition("?")[2]
+        variables["QUERY_STRING"] = (uri or "").partition("?")[2]
     if "SERVER_PROTOCOL" not in variables:
         variables["SERVER_PROTOCOL"] = "HTTP/1.0"
     scheme = schemeOf(variables)
-    if not (variables.get("SERVER_NAME") and variables.get("SERVER_PORT")):
+    if not (get("SERVER_NAME") and get("SERVER_PORT")):
         _nameServer(variables, scheme)
     environ: dict[str, object] = {**template, **variables}
     environ["wsgi.url_scheme"] = scheme
-    if "REQUEST_URI" in variables:
-        environ["RAW_URI"] = variables["REQUEST_URI"]
+    if uri is not None:
+        environ["RAW_URI"] = uri
     else:
         # The template has them as empty strings, which would be a lie.
         environ.pop("REQUEST_URI", None)

@@ -31,6 +31,7 @@ from svctree.wire.contract import (
     RequestError,
     Truncated,
 )
+from svctree.wire.repeats import Known, Repeats
 
 __all__ = ["TRANSITIONS", "Head", "OneRequest", "OneRequestFactory"]
 
@@ -50,21 +51,12 @@ TRANSITIONS: dict[str, dict[str, str]] = {
 """For each state the events that it has a place for, and the state after them."""
 
 
-class Head:
-    """
-    What a protocol finds at the beginning of its connection.
-
-    @ivar variables: in latin-1.
-    @ivar size: bytes that the head took, i.e. where the body begins.
-    @ivar bodyLength: bytes of the body, -1 when it ends with the stream.
-    """
-
-    __slots__ = ("bodyLength", "size", "variables")
-
-    def __init__(self, variables: dict[str, str], size: int, bodyLength: int) -> None:
-        self.variables = variables
-        self.size = size
-        self.bodyLength = bodyLength
+Head = tuple[dict[str, str], int, int]
+"""
+What a protocol finds at the beginning of its connection: the variables in latin-1; how
+many bytes the head took, i.e. where the body begins; and the bytes of the body, -1 when
+it ends with the stream.
+"""
 
 
 class OneRequest(CGIReply):
@@ -80,6 +72,7 @@ class OneRequest(CGIReply):
         "_limits",
         "_mount",
         "_need",
+        "_repeats",
         "_state",
         "_template",
         "_total",
@@ -93,18 +86,21 @@ class OneRequest(CGIReply):
         limits: Limits,
         mount: str = "",
         trust: Callable[[str], bool] | None = None,
+        repeats: Repeats | None = None,
     ) -> None:
         """
         @param template: keys of every environ of this connection.
         @param mount: the path prefix of the application, or C{""}.
         @param trust: see L{svctree.wire.contract.ICodecFactory}.
+        @param repeats: of connections with the same mount and trust.
         """
-        super().__init__()
+        self.keepAlive = self._head = self._bare = self._mute = False
         self.idle = True
         self._template = template
         self._limits = limits
         self._mount = mount
         self._trust = trust
+        self._repeats = repeats
         self._state = HEAD
         self._chunks: list[bytes] = []
         self._have = 0
@@ -118,6 +114,13 @@ class OneRequest(CGIReply):
     def feed(self, data: bytes) -> Request | bytes | Marker | Reply | None:
         if not data:
             self._eof = True
+        elif not self._have and self._state == HEAD:
+            # The usual case: nothing has come before, and this is a whole head.
+            if self._repeats is not None and data in self._repeats.known:
+                return self._again(self._repeats.known[data])
+            self.idle = False
+            self._have = len(data)
+            return self._begin(data)
         elif self._state != ANSWER and self._state != CLOSED:
             self.idle = False
             self._chunks.append(data)
@@ -132,11 +135,20 @@ class OneRequest(CGIReply):
         """
         raise NotImplementedError
 
+    def _again(self, known: Known) -> Request:
+        """
+        Hot path. A request that was read before, and has no body.
+        """
+        self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
+        self._head = known.isHead
+        environ = {**self._template, **known.variables}
+        return Request(environ, 0, True, False, known.line)
+
     def nextEvent(self) -> Request | bytes | Marker | Reply | None:
         state = self._state
         if state == HEAD:
             if self._have >= self._need:
-                return self._begin()
+                return self._begin(self._joined())
             if self._eof:
                 self._incomplete()
             return None
@@ -157,36 +169,41 @@ class OneRequest(CGIReply):
             self._mute = True
             raise Truncated("the stream ended in the head of a request")
 
-    def _begin(self) -> Request | None:
-        data = self._joined()
+    def _begin(self, data: bytes) -> Request | None:
+        """
+        Hot path. Take the head, if C{data} has all of it.
+        """
         try:
             head = self.takeHead(data)
-            if isinstance(head, int):
-                self._need = head
+            if head.__class__ is int:
+                self._need = head  # type: ignore[assignment]
                 self._chunks = [data]
                 # The stream may have ended already; this time it is looked at.
                 if self._eof:
                     self._incomplete()
                 return None
-            environ = environOf(head.variables, self._template, self._mount)
+            variables, size, length = head  # type: ignore[misc]
+            environ = environOf(variables, self._template, self._mount)
         except RequestError:
             self._state = CLOSED
             self._chunks = []
             raise
-        variables = head.variables
-        self._head = variables["REQUEST_METHOD"] == "HEAD"
-        line = requestLine(variables)
-        self._left = head.bodyLength
-        if not head.bodyLength:
+        if variables["REQUEST_METHOD"] == "HEAD":
+            self._head = True
+        if not length:
             self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
             self._chunks = []
             # Nothing more is to come: the connection may close without lingering.
-            self.idle = self._have == head.size
-            return Request(environ, line=line)
+            self.idle = self._have == size
+            line = requestLine(variables)
+            if self._repeats is not None and self.idle:
+                self._repeats.saw(data, variables, environ, line)
+            return Request(environ, 0, True, False, line)
+        self._left = length
         self._state = TRANSITIONS[HEAD][WITH_BODY]
-        self._have -= head.size
-        self._chunks = [data[head.size :]] if self._have else []
-        return Request(environ, head.bodyLength, False, line=line)
+        self._have -= size
+        self._chunks = [data[size:]] if self._have else []
+        return Request(environ, length, False, False, requestLine(variables))
 
     def _body(self) -> bytes | Marker | None:
         if not self._have:
@@ -229,7 +246,7 @@ class OneRequestFactory:
     @cvar codec: of which class.
     """
 
-    __slots__ = ("_limits", "_mount")
+    __slots__ = ("_limits", "_mount", "_repeats")
 
     codec: ClassVar[type[OneRequest]]
 
@@ -239,11 +256,14 @@ class OneRequestFactory:
         """
         self._limits = limits
         self._mount = mount
+        self._repeats = Repeats()
 
     def __call__(
         self, template: dict[str, object], trust: Callable[[str], bool] | None
     ) -> OneRequest:
-        return self.codec(template, self._limits, self._mount, trust)
+        # What is known was screened for peers that are not trusted.
+        repeats = self._repeats if trust is None else None
+        return self.codec(template, self._limits, self._mount, trust, repeats)
 
     def tick(self, now: float) -> None:
         """

@@ -36,6 +36,12 @@ def takeSize(data: bytes, most: int) -> tuple[int, int] | None:
         front.
     @raise RequestError: it is more than C{most}.
     """
+    colon = data.find(b":", 1, 6)
+    if colon > 0 and data[0] != 48 and data[:colon].isdigit():
+        # The usual case; 48 is a zero.
+        length = int(data[:colon])
+        if length <= most:
+            return length, colon
     digits = len(str(most))
     colon = data.find(b":", 0, digits + 1)
     text = data[:colon] if colon >= 0 else data[: digits + 1]
@@ -58,8 +64,7 @@ def takeVariables(text: str) -> dict[str, str]:
     parts = text.split("\0")
     if parts.pop() or len(parts) % 2:
         raise SCGIError("a name without a value in the head")
-    names = iter(parts)
-    variables = dict(zip(names, names, strict=True))
+    variables = dict(zip(parts[::2], parts[1::2], strict=False))
     if len(variables) * 2 != len(parts):
         variables = _repeated(parts)
     if "" in variables:
@@ -98,9 +103,9 @@ def _believeClient(variables: dict[str, str]) -> None:
     if (
         said != announced
         and said.isdecimal()
-        and announced.isdecimal()
+        and (announced or "0").isdecimal()
         and len(said) < 19 > len(announced)
-        and int(said) > int(announced)
+        and int(said) > int(announced or "0")
         and variables.get("REQUEST_METHOD") not in ("GET", "HEAD")
     ):
         variables["CONTENT_LENGTH"] = said
@@ -124,19 +129,21 @@ class SCGICodec(OneRequest):
                 return end + 1
             if data[end] != _COMMA:
                 raise SCGIError(f"got {data[end : end + 1]!r}, expected a comma")
-            text = data[colon + 1 : end].decode("latin-1")
-            variables = takeVariables(text)
+            variables = takeVariables(data[colon + 1 : end].decode("latin-1"))
         except SCGIError:
             self._mute = True
             raise
         if suspicious(data, end):
             variables = screened(variables, self._trust)
-        if not variables["CONTENT_LENGTH"]:
-            # Lenient: the specification wants "0".
-            variables["CONTENT_LENGTH"] = "0"
         if "HTTP_CONTENT_LENGTH" in variables:
             _believeClient(variables)
-        return Head(variables, end + 1, declaredLength(variables, self._limits))
+        announced = variables["CONTENT_LENGTH"]
+        if not announced:
+            # Lenient: the specification wants "0".
+            variables["CONTENT_LENGTH"] = announced = "0"
+        if announced == "0":
+            return variables, end + 1, 0
+        return variables, end + 1, declaredLength(variables, self._limits)
 
 
 class SCGIFactory(OneRequestFactory):

@@ -112,7 +112,7 @@ class UWSGICodec(OneRequest):
                 # of it on as if it were whole.
                 raise RequestError(411, "a body without CONTENT_LENGTH")
             length = 0
-        return Head(variables, end, length)
+        return variables, end, length
 
 
 class UWSGIFactory(OneRequestFactory):

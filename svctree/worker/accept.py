@@ -33,6 +33,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from svctree.worker.brief import Brief
 from svctree.worker.origin import Origin
 from svctree.worker.timers import NEVER, Wheel
 
@@ -61,6 +62,7 @@ class IHouse(Protocol):
     What an acceptor needs of its loop.
     """
 
+    brief: Brief | None
     epoll: select.epoll
     handlers: dict[int, Callable[[], None]]
     wheel: Wheel
@@ -142,7 +144,13 @@ class Acceptor:
         self._accept(origin, self._burst)
 
     def _accept(self, origin: Origin, most: int) -> None:
-        accept = origin.socket.accept
+        house = self._house
+        accept: Callable[[], tuple[Any, Any]] = origin.socket.accept
+        welcome: Callable[[Any, Any, Origin], IGuest | None] = house.welcome
+        if house.brief is not None and origin.isPlain:
+            # The descriptor is all that it takes, and it looks for the request itself.
+            accept = origin.socket._accept  # type: ignore[attr-defined]
+            welcome = house.brief.welcome
         for _ in range(most):
             try:
                 sock, address = accept()
@@ -159,13 +167,14 @@ class Acceptor:
                 # ECONNABORTED, or an error of the network that Linux hands to the
                 # next accept() (accept(2), "Error handling"): that connection only.
                 continue
-            connection = self._house.welcome(sock, address, origin)
+            guest = welcome(sock, address, origin)
             if most == 1 and self._registered:
                 self.pressed = True
                 epoll, fd = self._house.epoll, origin.socket.fileno()
                 epoll.unregister(fd)
                 epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
-                connection.readable()
+                if guest is not None:
+                    guest.readable()
 
     def _pause(self, error: OSError) -> None:
         # While descriptors come and go one by one, it would be said for each.

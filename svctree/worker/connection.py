@@ -137,7 +137,7 @@ class Connection:
             self.close()
             return
         except WireError as error:
-            self._refuse(error)
+            self.refuse(error)
             return
         if event.__class__ is Request and event.done:  # type: ignore[union-attr]
             # The usual request: whole in one piece, and so is its answer.
@@ -163,6 +163,21 @@ class Connection:
         else:
             self.close()
 
+    def proceed(self, event: Event) -> None:
+        """
+        Go on with an event of the codec, or wait where there is none.
+        """
+        if event is None:
+            self._settle()
+        else:
+            self._advance(self._take, event)
+
+    def answered(self, outcome: int) -> None:
+        """
+        Go on after the answer to a request that was whole.
+        """
+        self._advance(self._answered, outcome)
+
     def _advance(self, step: Callable[..., Event], *arguments: object) -> None:
         """
         Take events until there are none, or until the output has to drain first.
@@ -176,11 +191,11 @@ class Connection:
         except ClientGone:
             self.close()
         except WireError as error:
-            self._refuse(error)
+            self.refuse(error)
         except OSError as error:
             # The disk that holds the bodies is full.
             sys.stderr.write(f"svctree: a request was dropped: {error}\n")
-            self._refuse(RequestError(500, str(error)))
+            self.refuse(RequestError(500, str(error)))
         else:
             self._settle()
 
@@ -352,7 +367,7 @@ class Connection:
 
     # Ending
 
-    def _refuse(self, error: WireError) -> None:
+    def refuse(self, error: WireError) -> None:
         """
         Say what is wrong, as far as the protocol can, and end the connection so that
         the client gets to read it.
@@ -452,9 +467,9 @@ class Connection:
             # It is not the client that is late: the application kept this loop.
             self._loop.wheel.arm(self, now)
         elif self._phase == HEAD:
-            self._refuse(RequestError(408, "a head took longer than header-timeout"))
+            self.refuse(RequestError(408, "a head took longer than header-timeout"))
         elif self._phase == BODY:
-            self._refuse(RequestError(408, "a body took longer than body-timeout"))
+            self.refuse(RequestError(408, "a body took longer than body-timeout"))
         elif self._phase == WRITING:
             self._reset()
         else:

@@ -21,8 +21,10 @@ from svctree.pool.scoreboard import (
     REQUESTS,
     Slot,
 )
+from svctree.wire.contract import ICodec
 from svctree.wire.registry import codecs
 from svctree.worker.accept import Acceptor
+from svctree.worker.brief import Brief
 from svctree.worker.config import WorkerConfig
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
@@ -60,6 +62,7 @@ class Loop:
     @ivar onRetireWanted: called with a reason when the worker has done its share
         (C{max-requests}, C{max-age}, C{max-memory}); the loop serves on until it is
         told to retire.
+    @ivar brief: what takes the connections that are accepted, where it pays.
     @ivar now: the monotonic clock at the beginning of this turn, in seconds.
     @ivar keepalive: seconds that a connection may be idle.
     @ivar keepaliveIsSoon: that deadline may have to be brought closer.
@@ -83,11 +86,12 @@ class Loop:
         self.wheel = Wheel()
         self.now = monotonic()
         self.connections: set[Connection] = set()
+        self.brief: Brief | None = None
         self.onRetireWanted: Callable[[str], None] = _nobody
         self.bytesIn = self.bytesOut = self.errors = self.served = 0
         self._slot = slot
         self._answer = Gateway(application).answer
-        self._codecs = codecs(config.protocol)(
+        self.codecs = codecs(config.protocol)(
             config.limits, config.mount, config.serverName
         )
         trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
@@ -155,7 +159,13 @@ class Loop:
         Begin with a connection that was accepted.
         """
         sock.setblocking(False)
-        codec = origin.codec(self._codecs, sock, address)
+        return self.adopt(sock, origin.codec(self.codecs, sock, address))
+
+    def adopt(self, sock: socket.socket, codec: ICodec) -> Connection:
+        """
+        @param sock: a connection, non-blocking.
+        @return: the same, looked after by this loop.
+        """
         connection = Connection(self, sock, codec)
         self.connections.add(connection)
         connection.start()
@@ -239,7 +249,7 @@ class Loop:
         """
         wall = time()
         self._nextTick = self.now + 1.0 - wall % 1.0
-        self._codecs.tick(wall)
+        self.codecs.tick(wall)
         limit = self.config.maxMemory
         if limit and _residentMemory() > limit:
             self._wantRetirement("max-memory")

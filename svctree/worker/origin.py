@@ -27,6 +27,8 @@ class Origin:
     One listening socket, as the connections accepted from it see it.
 
     @ivar socket: the listening socket.
+    @ivar isPlain: all that there is to know of a connection is its peer's address:
+        L{plainCodec} does for it.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Origin:
             self._base["SERVER_PORT"] = str(port)
             # Accepted sockets inherit it: an answer's pieces leave at once.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.isPlain = not self._wildcard and not proxied
 
     def template(self, sock: socket.socket, address: Any) -> Template:
         """
@@ -84,6 +87,18 @@ class Origin:
             if self._wildcard:
                 template["SERVER_NAME"] = _urlHost(sock.getsockname()[0])
         return template
+
+    def plainCodec(self, make: ICodecFactory, address: Any) -> ICodec:
+        """
+        As L{codec}, where C{isPlain} is true. Connections through a unix socket share
+        one template.
+        """
+        if not self._isInternet:
+            return make(self._base, self.trust(self._base))
+        template = self._base.copy()
+        template["REMOTE_ADDR"] = _plain(address[0])
+        template["REMOTE_PORT"] = str(address[1])
+        return make(template, self.trust(template))
 
     def codec(self, make: ICodecFactory, sock: socket.socket, address: Any) -> ICodec:
         """

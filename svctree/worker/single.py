@@ -8,6 +8,7 @@ from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
 from svctree.pool.scoreboard import BEAT, NOTE, STATE, THREADS, State
+from svctree.worker.brief import Brief
 from svctree.worker.loop import EVENTS, Loop
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class SingleLoop(Loop):
         Serve until retired (or abandoned).
         """
         self._cell = self._slot.cells[0]
+        if self.config.protocol != "http":
+            self.brief = Brief(self)
         self._begin()
         words = self._slot.words
         words[THREADS] = 1

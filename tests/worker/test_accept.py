@@ -77,6 +77,7 @@ class House:
     """
 
     def __init__(self, results: list[object], shared: bool = False) -> None:
+        self.brief = None
         self.epoll: Any = FakePoll()
         self.handlers: dict[int, Callable[[], None]] = {}
         self.wheel = Wheel()

@@ -49,6 +49,7 @@ from svctree.wire.fastcgi.records import (
 )
 from svctree.wire.fastcgi.reply import FastCGIReply
 from svctree.wire.fastcgi.states import Event, State, advance
+from svctree.wire.repeats import Known, Repeats
 
 __all__ = ["FastCGICodec"]
 
@@ -80,6 +81,7 @@ class FastCGICodec(FastCGIReply):
         "_paramsSize",
         "_pending",
         "_received",
+        "_repeats",
         "_role",
         "_template",
         "_trust",
@@ -94,6 +96,7 @@ class FastCGICodec(FastCGIReply):
         trust: Callable[[str], bool] | None = None,
         values: Mapping[str, str] | None = None,
         refused: bool = False,
+        repeats: Repeats | None = None,
     ) -> None:
         """
         @param template: keys of every environ of this connection.
@@ -102,12 +105,14 @@ class FastCGICodec(FastCGIReply):
         @param values: the answers to GET_VALUES.
         @param refused: the peer is not one of C{FCGI_WEB_SERVER_ADDRS}; whatever it
             sends closes the connection.
+        @param repeats: of connections with the same mount and trust.
         """
         super().__init__()
         self._template = template
         self._limits = limits
         self._mount = mount
         self._trust = trust
+        self._repeats = repeats
         self._values = values or {}
         # What has come: _data, then _chunks; it is put together when there is enough
         # for another record, so that a record that comes byte by byte is not copied
@@ -209,7 +214,9 @@ class FastCGICodec(FastCGIReply):
         empty = data[end : end + 8] == _STDIN_END_ONE
         self._begin(1, Role.RESPONDER, data[10])
         self._state = advance(State.PARAMS, Event.PARAMS)
-        request = self._request(data[24 : 24 + length])
+        params = data[24 : 24 + length]
+        known = self._repeats.known.get(params) if self._repeats is not None else None
+        request = self._request(params) if known is None else self._again(known)
         if request.done and empty:
             end += 8
             self._open = False
@@ -217,6 +224,15 @@ class FastCGICodec(FastCGIReply):
         self._have -= end
         self._need = 1
         return request
+
+    def _again(self, known: Known) -> Request:
+        """
+        Hot path. A request that was read before, and has no body.
+        """
+        self._state = advance(self._state, Event.PARAMS_ALONE)
+        self._head = known.isHead
+        environ = {**self._template, **known.variables}
+        return Request(environ, 0, True, False, known.line)
 
     def _onRecord(self, record: Record) -> Request | bytes | Marker | Reply | None:
         kind, requestID, content = record
@@ -299,6 +315,8 @@ class FastCGICodec(FastCGIReply):
         line = requestLine(variables)
         if not length:
             self._state = advance(self._state, Event.PARAMS_ALONE)
+            if self._repeats is not None and self._role == Role.RESPONDER:
+                self._repeats.saw(params, variables, environ, line)
             return Request(environ, line=line)
         self._state = advance(self._state, Event.PARAMS_END)
         self._environ = environ

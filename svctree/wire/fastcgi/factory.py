@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from svctree.wire.contract import Limits
 from svctree.wire.fastcgi.codec import FastCGICodec
+from svctree.wire.repeats import Repeats
 
 __all__ = ["FastCGIFactory", "allowedPeers"]
 
@@ -30,7 +31,7 @@ class FastCGIFactory:
     Makes the codecs of a worker's connections.
     """
 
-    __slots__ = ("_limits", "_mount", "_peers", "_values")
+    __slots__ = ("_limits", "_mount", "_peers", "_repeats", "_values")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class FastCGIFactory:
         """
         self._limits = limits
         self._mount = mount
+        self._repeats = Repeats()
         self._peers = allowedPeers(environment)
         # A worker takes as many connections as it may have descriptors, and one
         # request on each; those that cannot run yet wait.
@@ -62,7 +64,14 @@ class FastCGIFactory:
         peer = template.get("REMOTE_ADDR")
         refused = self._peers is not None and peer and peer not in self._peers
         return FastCGICodec(
-            template, self._limits, self._mount, trust, self._values, bool(refused)
+            template,
+            self._limits,
+            self._mount,
+            trust,
+            self._values,
+            bool(refused),
+            # What is known was screened for peers that are not trusted.
+            self._repeats if trust is None else None,
         )
 
     def tick(self, now: float) -> None:

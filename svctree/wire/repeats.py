@@ -1,0 +1,80 @@
+"""
+Requests that come again.
+
+Clients that keep their connection to the front end, and poll or fetch the same things,
+send the same request again and again; the front end then sends the same bytes, down to
+REMOTE_PORT. To read these anew each time is most of what a codec does.
+
+(Measured behind nginx with 16 variables: 9 microseconds for the first of them, 2 for
+those that are known; a request that never comes again costs 0.1 more.)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Known", "Repeats"]
+
+_MOST = 256
+_LONGEST = 2048
+"""Of so many requests with so many bytes: a megabyte or two, at the very most."""
+
+_MARKS = 4096
+
+_MADE = ("RAW_URI", "wsgi.url_scheme")
+
+
+class Known(NamedTuple):
+    """
+    A request without a body, as read before.
+
+    @ivar variables: what the environ has beyond its template; to be copied.
+    @ivar line: for the log.
+    @ivar isHead: the method is HEAD.
+    """
+
+    variables: dict[str, object]
+    line: bytes
+    isHead: bool
+
+
+class Repeats:
+    """
+    Remembers requests that were seen twice. One for each worker.
+
+    @ivar known: by the bytes of each.
+    """
+
+    __slots__ = ("_marks", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Known] = {}
+        # Of those that were seen once, only the hash: most will never come again.
+        self._marks: set[int] = set()
+
+    def saw(
+        self,
+        data: bytes,
+        variables: dict[str, str],
+        environ: dict[str, object],
+        line: bytes,
+    ) -> None:
+        """
+        A request without a body was read.
+
+        @param data: its bytes.
+        @param variables: what it had, after L{svctree.wire.cgivars.environOf}.
+        @param environ: what was made of them.
+        """
+        mark = hash(data)
+        if mark not in self._marks:
+            if len(self._marks) >= _MARKS:
+                self._marks.clear()
+            self._marks.add(mark)
+            return
+        if len(data) > _LONGEST or "REQUEST_URI" not in variables:
+            return
+        if len(self.known) >= _MOST:
+            self.known.clear()
+        kept = {name: environ[name] for name in (*variables, *_MADE)}
+        self.known[data] = Known(kept, line, variables["REQUEST_METHOD"] == "HEAD")
