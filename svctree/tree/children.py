@@ -23,7 +23,7 @@ class TreeContainer:
     Marks the containers of ours, which walk each other without recursion.
     """
 
-    __slots__ = ()
+    _path: tuple[int, str] | None = None
 
 
 class _Nothing:

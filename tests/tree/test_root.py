@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from svctree.service import MultiService
 from svctree.tree.root import Root, explain
-from tests.support.processes import BIN, Processes, Running
+from tests.support.processes import BIN, Processes, Running, waitUntil
 from tests.tree.services import Noting, Slow, SlowStop
 
 COMMON = """
@@ -233,7 +233,9 @@ def test_daemonised(twistd, tmp_path: Path) -> None:  # type: ignore[no-untyped-
     )
     assert running.wait() == 1
     assert "cannot bind to port 80" in running.output
-    assert not (tmp_path / "twistd.pid").exists()
+    # The shell is told before the daemon clears up.
+    pidfile = tmp_path / "twistd.pid"
+    waitUntil(lambda: not pidfile.exists(), "the pidfile to go")
 
 
 class RootTests(TestCase):
