@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from svctree.interfaces import IDescribable, IPlacing
 from svctree.tree import events
-from svctree.tree.books import Calls
+from svctree.tree.books import Calls, noteWhere
 from svctree.tree.bringing import Bringing
 from svctree.tree.child import Child
 from svctree.tree.container import MultiService
@@ -381,6 +381,8 @@ class Supervisor(MultiService):
         if record != Record.UP:
             return
         child.down(self._clock(), self.backOff.stableAfter)
+        if failure is not None:
+            noteWhere(failure, self._pathOf(child))
         reason: events.Reason = "finished" if failure is None else failure
         down = Record.FINISHED if failure is None else Record.CRASHED
         self._recordChild(service, down, reason)
