@@ -142,7 +142,9 @@ class _File:
             found = os.lstat(self._path)
         except FileNotFoundError:
             return False
-        return (found.st_dev, found.st_ino) == self._identity
+        # Without a pin the number may have gone to a file of another kind.
+        same = (found.st_dev, found.st_ino) == self._identity
+        return same and stat.S_ISSOCK(found.st_mode)
 
     def _reach(self) -> str:
         """

@@ -4,11 +4,13 @@ The listener as a service.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from svctree import service as treeService
-from svctree.interfaces import IListener
+from svctree.interfaces import IListener, IReloadable
 from svctree.listen import (
     AddressConflict,
+    AddressError,
     AddressInUse,
     AddressNotAvailable,
     BindFailed,
+    Holder,
     ListenerService,
     NeedsRestart,
     PrivilegedPort,
@@ -276,6 +280,103 @@ class Listening(TestCase):
         self.assertRaises(ValueError, ListenerService)
 
 
+class Describing(TestCase):
+    """
+    Listeners as plain data.
+    """
+
+    def test_settings(self) -> None:
+        """
+        The keywords that it gives make an equal listener.
+        """
+        factory = protocol.Factory.forProtocol(Echo)
+        for listener in (
+            ListenerService(
+                "*:80", "/run/a(660,www:web)", "@x", backlog=7, scheme="scgi"
+            ),
+            ListenerService(
+                "fd:3", factory=factory, proxyProtocol=True, forwardedAllow=["unix"]
+            ),
+        ):
+            settings = listener.settings()
+            again = ListenerService(**settings)  # type: ignore[arg-type]
+            self.assertEqual(again.settings(), settings)
+            self.assertEqual(again.addresses, listener.addresses)
+
+    def test_urls(self) -> None:
+        """
+        What a person can click: the unspecified address, the usual port and a unix
+        socket have their own spellings.
+        """
+        listener = started("0.0.0.0:0", "[::]:0", "@svctree-urls", scheme="http")
+        v4, v6, _unix = (s.getsockname()[1] for s in listener.sockets())
+        self.assertEqual(
+            list(listener.urls()),
+            [f"http://127.0.0.1:{v4}/", f"http://[::1]:{v6}/", "unix:@svctree-urls"],
+        )
+        listener.stopService()
+
+    def test_holders(self) -> None:
+        """
+        A holder is told as far as it is known.
+        """
+        self.assertEqual(str(Holder(1, "init", 0)), "process 1 (init)")
+        self.assertEqual(
+            str(Holder(os.getpid(), "x", 0)).split("(")[0], "this process itself "
+        )
+        self.assertEqual(str(Holder(0, "", 33)), "a process of user id 33")
+        self.assertEqual(str(Holder(0, "", -1)), "another process")
+
+
+class Reloading(TestCase):
+    """
+    Asking anew where to listen.
+    """
+
+    def setUp(self) -> None:
+        self.wanted: list[str] = ["127.0.0.1:0"]
+        self.error: Exception | None = None
+
+    def reread(self) -> list[str]:
+        if self.error is not None:
+            raise self.error
+        return self.wanted
+
+    async def test_reload(self) -> None:
+        """
+        Only a listener that can ask is one that can be reloaded; what is the same
+        stays, what is new is bound.
+        """
+        self.assertFalse(IReloadable.providedBy(ListenerService("@x")))
+        listener = started("127.0.0.1:0", reread=self.reread)
+        self.assertTrue(IReloadable.providedBy(listener))
+        before = list(listener.sockets())
+        await listener.reload()
+        self.assertEqual(list(listener.sockets()), before)
+        self.wanted = ["[::1]:0"]
+        await listener.reload()
+        (url,) = listener.urls()
+        self.assertIn("[::1]", url)
+        await listener.stopService()
+
+    async def test_unreadable(self) -> None:
+        """
+        What cannot be read any more leaves the addresses; what is wrong is an error.
+        """
+        listener = started("127.0.0.1:0", reread=self.reread)
+        before = list(listener.sockets())
+        self.error = PermissionError(13, "Permission denied", "app.ini")
+        await listener.reload()
+        self.error = None
+        self.wanted = ["nonsense:"]
+        with pytest.raises(AddressError):
+            await listener.reload()
+        self.assertEqual(list(listener.sockets()), before)
+        copy = pickle.loads(pickle.dumps(listener))
+        await copy.reload()
+        await listener.stopService()
+
+
 class InTheTree(TestCase):
     """
     A listener under both kinds of containers.
@@ -395,6 +496,44 @@ class Refusals(TestCase):
         error = self.refusal("192.0.2.1:80")
         self.assertIsInstance(error, AddressNotAvailable)
         self.assertIn("tcp:192.0.2.1:80: this machine has no such", str(error))
+
+    def test_unknownInterface(self) -> None:
+        """
+        A link-local address on an interface that is not there.
+        """
+        self.assertIn("nosuch", str(self.refusal("[fe80::1%nosuch]:80")))
+
+    def test_noRight(self) -> None:
+        """
+        What the system says to an unprivileged process, whoever runs this test.
+        """
+        self.patch(
+            sys.modules["svctree.listen.bound"],
+            "_sockaddr",
+            self.raiser(PermissionError(errno.EACCES, "Permission denied")),
+        )
+        error = self.refusal("127.0.0.1:80")
+        assert isinstance(error, PrivilegedPort)
+        self.assertEqual(error.port, 80)
+        self.assertIn(f"a port from {error.firstFree} on", str(error))
+
+    def test_anythingElse(self) -> None:
+        """
+        Other errors are told in the system's words.
+        """
+        self.patch(
+            sys.modules["svctree.listen.bound"],
+            "_sockaddr",
+            self.raiser(OSError(errno.ENOBUFS, "x")),
+        )
+        self.assertIn(os.strerror(errno.ENOBUFS), str(self.refusal("127.0.0.1:80")))
+
+    @staticmethod
+    def raiser(error: Exception) -> Callable[..., Any]:
+        def fail(*_: object) -> Any:
+            raise error
+
+        return fail
 
     def test_unknownHost(self) -> None:
         """

@@ -4,6 +4,8 @@ Unix sockets in the file system.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import grp
 import os
 import pwd
@@ -19,12 +21,14 @@ import pytest
 
 from svctree.listen import (
     AddressInUse,
+    BindFailed,
     ListenError,
     NoSuchFolder,
     NotASocket,
     PathTooLong,
     UnknownOwner,
     parseAddress,
+    unix,
 )
 from svctree.listen.bound import Bound
 from svctree.listen.plan import resolve
@@ -270,6 +274,87 @@ def test_abstract() -> None:
     with pytest.raises(PathTooLong):
         bind("unix:@" + "x" * 108)
     bound.close()
+
+
+def test_withoutPins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where the system cannot hold a file without opening it, a file that somebody else
+    has put there is still told from ours.
+    """
+    monkeypatch.delattr(os, "O_PATH", raising=False)
+    bound = bind(f"{tmp_path}/sock(600)")
+    (tmp_path / "sock").unlink()
+    (tmp_path / "sock").touch()
+    bound.close()
+    assert (tmp_path / "sock").exists()
+    bind(f"{tmp_path}/new").close()
+    assert not (tmp_path / "new").exists()
+
+
+def test_withoutUnshare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Systems without C{unshare} are told by its absence.
+    """
+
+    def load(*_: object, **__: object) -> object:
+        raise OSError
+
+    monkeypatch.setattr("svctree.listen.unix.ctypes.CDLL", load)
+    assert not unix._unshareUmask()
+
+
+def test_folderInUse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Somebody who sits on the lock of the folder delays the binding, no more.
+    """
+    monkeypatch.setattr("svctree.listen.unix._LOCK_PATIENCE", 0.05)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    bind(f"{tmp_path}/sock").close()
+    os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (errno.EACCES, "sock", "must be writable"),
+        (errno.EROFS, "sock", "must be writable"),
+        (errno.EADDRINUSE, "sock", "already listens there"),
+        (errno.ENOTDIR, "sock", "there is no folder"),
+        (errno.EIO, "sock", os.strerror(errno.EIO)),
+    ],
+)
+def test_refusedBySystem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, text: str, expected: str
+) -> None:
+    """
+    What the system says is told in words, and leaves nothing.
+    """
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("svctree.listen.unix._bindWithMode", refuse)
+    with pytest.raises(BindFailed, match=expected) as caught:
+        bind(f"{tmp_path}/{text}")
+    assert caught.value.errno == code
+    assert os.listdir(tmp_path) == []
+
+
+def test_changedPermission(tmp_path: Path) -> None:
+    """
+    A permission that cannot be changed is a complaint, and one of a file that is not
+    ours any more is left alone.
+    """
+    bound = bind(f"{tmp_path}/sock(600)")
+    complaint = bound.adjust(parseAddress(f"{tmp_path}/sock(600,nosuchuser)"), 5)
+    assert complaint is not None and "nosuchuser" in complaint
+    (tmp_path / "sock").unlink()
+    (tmp_path / "sock").touch(0o644)
+    assert bound.adjust(parseAddress(f"{tmp_path}/sock(666)"), 5) is None
+    assert modeOf(tmp_path / "sock") == 0o644
+    bound.close()
+    assert (tmp_path / "sock").exists()
 
 
 def test_closeOnExec(tmp_path: Path) -> None:
