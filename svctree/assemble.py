@@ -12,9 +12,11 @@ from svctree.listen import ListenerService
 from svctree.pool import PoolService
 from svctree.pool.once import OnceService, Source, claimOutput, sourceOf
 from svctree.process import (
+    Action,
     Operations,
     SignalService,
     Stopper,
+    hasTerminal,
     hurryTree,
     signalActions,
 )
@@ -108,7 +110,14 @@ def addSignals(tree: MultiService, reactor: Any = None) -> None:
     lead to status 0 when the tree stops in order.
     """
     stopper = Stopper(hurry=lambda: hurryTree(tree), reactor=reactor)
-    actions = signalActions(Operations(tree), stopper)
-    actions[signal.SIGINT] = stopper.graceful
-    del actions[signal.SIGUSR1]
+
+    def actions() -> dict[int, Action]:
+        made = signalActions(Operations(tree), stopper)
+        made[signal.SIGINT] = stopper.graceful
+        if hasTerminal():
+            # Its window was closed, and with it whoever looked at this.
+            made[signal.SIGHUP] = stopper.graceful
+        del made[signal.SIGUSR1]
+        return made
+
     SignalService(actions, reactor=reactor).setServiceParent(tree)

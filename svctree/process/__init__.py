@@ -33,11 +33,22 @@ if TYPE_CHECKING:
         notifier,
         watchdogInterval,
     )
-    from svctree.process.operations import OperationError, Operations, signalActions
+    from svctree.process.operations import (
+        OperationError,
+        Operations,
+        hasTerminal,
+        signalActions,
+    )
     from svctree.process.pidfile import AlreadyRunning, NoPidFile, PidFile, PidFileError
     from svctree.process.reaper import ReaperService
     from svctree.process.runner import Runner
-    from svctree.process.signals import SignalService, Stopper, eachService, hurryTree
+    from svctree.process.signals import (
+        Action,
+        SignalService,
+        Stopper,
+        eachService,
+        hurryTree,
+    )
     from svctree.process.surroundings import (
         SurroundingsError,
         changeDirectory,
@@ -46,6 +57,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Action",
     "AlreadyRunning",
     "DaemonService",
     "ErrorLog",
@@ -75,6 +87,7 @@ __all__ = [
     "detachProcess",
     "eachService",
     "endInOrder",
+    "hasTerminal",
     "hurryTree",
     "notifier",
     "rootOf",
@@ -87,6 +100,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Action": "signals",
     "AlreadyRunning": "pidfile",
     "DaemonService": "daemon",
     "ErrorLog": "errorlog",
@@ -116,6 +130,7 @@ _HOMES = {
     "detachProcess": "detach",
     "eachService": "signals",
     "endInOrder": "exitstatus",
+    "hasTerminal": "operations",
     "hurryTree": "signals",
     "notifier": "notify",
     "rootOf": "daemon",

@@ -4,6 +4,7 @@ What an operator can ask of a tree: the same for signals and for commands.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ from svctree.process.errorlog import ErrorLog, ErrorLogError
 from svctree.process.notify import NoNotify, Notify
 from svctree.process.signals import Action, Stopper, eachService, hurryTree
 
-__all__ = ["OperationError", "Operations", "signalActions"]
+__all__ = ["OperationError", "Operations", "hasTerminal", "signalActions"]
 
 
 class OperationError(Exception):
@@ -216,5 +217,17 @@ def signalActions(operations: Operations, stopper: Stopper) -> dict[int, Action]
         signal.SIGUSR1: operations.reopenLogs,
         signal.SIGTTIN: lambda: operations.scale(change=1),
         signal.SIGTTOU: lambda: operations.scale(change=-1),
-        signal.SIGWINCH: operations.drain,
+        # On a terminal it only says that the window has another size.
+        signal.SIGWINCH: lambda: None if hasTerminal() else operations.drain(),
     }
+
+
+def hasTerminal() -> bool:
+    """
+    @return: whether a terminal controls this process, whose signals it gets then.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

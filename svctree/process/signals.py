@@ -46,12 +46,19 @@ class SignalService(Service):
     _log = Logger()
     name = "signals"
 
-    def __init__(self, actions: Mapping[int, Action], reactor: Any = None) -> None:
+    def __init__(
+        self,
+        actions: Mapping[int, Action] | Callable[[], Mapping[int, Action]],
+        reactor: Any = None,
+    ) -> None:
         """
+        @param actions: the table, or what makes it when the service starts: the
+            process may have gone into the background by then.
         @param reactor: provides C{callFromThread} and C{callWhenRunning}; the
             global one when omitted.
         """
-        self.actions = dict(actions)
+        self._makeActions = actions if callable(actions) else None
+        self.actions = {} if callable(actions) else dict(actions)
         self._reactor = reactor
         self._previous: dict[int, _Handler] = {}
         self._trigger: object = None
@@ -67,6 +74,8 @@ class SignalService(Service):
 
     def startService(self) -> None:
         super().startService()
+        if self._makeActions is not None:
+            self.actions = dict(self._makeActions())
         self._install()
         self.reactor.callWhenRunning(self._install)
         if self._trigger is None:

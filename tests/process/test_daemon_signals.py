@@ -4,10 +4,13 @@ What signals do to a real daemon (the page of signals in the reference).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
+import termios
 import threading
 
 from tests.support.daemons import Daemon
@@ -161,6 +164,30 @@ def test_winch(daemon: Daemon) -> None:
     assert daemon.command("status").returncode == 0
     assert daemon.master() == master
     assert daemon.command("stop").returncode == 0
+
+
+def test_resizedTerminal(daemon: Daemon) -> None:
+    """
+    In the foreground on a terminal WINCH comes with every change of the window's
+    size, and means nothing else.
+    """
+    daemon.configure(detach="no", workers=1)
+    ours, terminal = pty.openpty()
+    argv = ["setsid", "--ctty", *daemon.argv("run")]
+    with subprocess.Popen(argv, stdin=terminal) as process:
+        try:
+            daemon.waitForLog("ready, pid")
+            size = struct.pack("4H", 50, 100, 0, 0)
+            fcntl.ioctl(ours, termios.TIOCSWINSZ, size)
+            daemon.waitForLog("received SIGWINCH")
+            assert daemon.command("status").returncode == 0
+            assert len(daemon.workers()) == 1
+            assert daemon.get() == "hello"
+        finally:
+            os.kill(daemon.master(), signal.SIGTERM)
+            assert process.wait(20) == 0
+    os.close(ours)
+    os.close(terminal)
 
 
 def test_stopUnderWay(daemon: Daemon) -> None:
