@@ -295,7 +295,7 @@ class Describing(TestCase):
                 "*:80", "/run/a(660,www:web)", "@x", backlog=7, scheme="scgi"
             ),
             ListenerService(
-                "fd:3", factory=factory, proxyProtocol=True, forwardedAllow=["unix"]
+                "fd:999", factory=factory, proxyProtocol=True, forwardedAllow=["unix"]
             ),
         ):
             settings = listener.settings()
