@@ -309,6 +309,9 @@ _BY_NAME: dict[str, type[Adapter]] = {
 # What has been looked up, subclasses too; L{None} for classes that need nothing.
 _known: dict[type, type[Adapter] | None] = {}
 
+unadapted: set[type] = set()
+"""The classes of which it is known that they need no adapter."""
+
 
 def registerAdapter(kind: type, adapter: type[Adapter]) -> None:
     """
@@ -316,6 +319,7 @@ def registerAdapter(kind: type, adapter: type[Adapter]) -> None:
     """
     _ADAPTERS[kind] = adapter
     _known.clear()
+    unadapted.clear()
 
 
 def adapterFor(kind: type) -> type[Adapter] | None:
@@ -327,6 +331,8 @@ def adapterFor(kind: type) -> type[Adapter] | None:
     except KeyError:
         found = (_registered(each) for each in kind.__mro__)
         _known[kind] = next(filter(None, found), None)
+        if _known[kind] is None:
+            unadapted.add(kind)
         return _known[kind]
 
 

@@ -17,7 +17,7 @@ from svctree.interfaces import IServiceState
 from svctree.tree.children import TreeContainer
 from svctree.tree.errors import DuplicateName, NameIsFixed, NameRefused, NotAChild
 from svctree.tree.paths import epoch, pathOf
-from svctree.tree.shutdown import ChildStop, leaves, leavingStop
+from svctree.tree.shutdown import ChildStop, leaves, leaving
 from svctree.tree.states import State
 
 _log = Logger()
@@ -96,9 +96,9 @@ class Service(_twisted.Service):
     def _move(self, parent: Any) -> Any:
         _checkMove(self, parent)
         if self.parent is not None:
-            leaving = self.disownServiceParent()
-            if isinstance(leaving, Deferred):
-                self._leave(leaving)
+            stopping = self.disownServiceParent()
+            if isinstance(stopping, Deferred):
+                self._leave(stopping)
         self.parent = parent
         try:
             return parent.addService(self)
@@ -106,16 +106,16 @@ class Service(_twisted.Service):
             self.parent = None
             raise
 
-    def _leave(self, leaving: Deferred[Any]) -> None:
+    def _leave(self, stopping: Deferred[Any]) -> None:
         """
         The old parent is stopping this service, which is about to have a new one.
         """
-        stop = leavingStop(self)
+        stop = leaving.get(id(self))
         if stop is None:
             # A parent of Twisted's, or a stop that is over already.
             stop = ChildStop(self)
             leaves(self, stop)
-            stop.follow(leaving)
+            stop.follow(stopping)
         stop.tell(self._left)
 
     def _left(self, success: bool, value: Any) -> None:

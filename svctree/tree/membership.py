@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from svctree.tree.adapters import adapterFor
+from svctree.tree.adapters import adapterFor, unadapted
 from svctree.tree.errors import (
     AlreadyAChild,
     CycleOfParents,
@@ -23,7 +23,7 @@ from svctree.tree.errors import (
 from svctree.tree.order import Order
 from svctree.tree.paths import epoch, join, keyOf, pathOf
 from svctree.tree.results import Waiters, asDeferred
-from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leavingStop
+from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leaving
 from svctree.tree.starting import Starting
 from svctree.tree.states import TO_BE_STOPPED, Record
 
@@ -95,11 +95,10 @@ class Membership(Starting):
         else:
             self.namedServices[name] = service
             children.add(service, 1)
-        if adapterFor(type(service)) is not None:
+        if type(service) not in unadapted and adapterFor(type(service)) is not None:
             self._adapt(service)
-        stop = leavingStop(service)
-        if stop is not None:
-            self._stops[id(service)] = stop
+        if leaving and id(service) in leaving:
+            stop = self._stops[id(service)] = leaving[id(service)]
             stop.tell(lambda *_: self._stops.pop(id(service), None))
         if self.running:
             return self._startAdded(service)

@@ -96,7 +96,8 @@ class ChildStop:
             listener(success, value)
 
 
-_leaving: dict[int, ChildStop] = {}
+leaving: dict[int, ChildStop] = {}
+"""The stops of services that were removed before they had stopped, by C{id}."""
 
 
 def leaves(service: Any, stop: ChildStop) -> None:
@@ -106,15 +107,8 @@ def leaves(service: Any, stop: ChildStop) -> None:
     """
     if not stop.done:
         # The record keeps the service alive, so that its id stays its own.
-        _leaving[id(service)] = stop
-        stop.tell(lambda *_: _leaving.pop(id(service), None))
-
-
-def leavingStop(service: Any) -> ChildStop | None:
-    """
-    @return: the stop of a service that was removed before it had stopped.
-    """
-    return _leaving.get(id(service)) if _leaving else None
+        leaving[id(service)] = stop
+        stop.tell(lambda *_: leaving.pop(id(service), None))
 
 
 def cancelPending(starting: Deferred[Any] | None) -> None:
@@ -241,4 +235,4 @@ class Shutdown:
         return outcome
 
 
-__all__ = ["ChildStop", "Shutdown", "cancelPending", "leaves", "leavingStop"]
+__all__ = ["ChildStop", "Shutdown", "cancelPending", "leaves", "leaving"]
