@@ -73,7 +73,7 @@ class AlreadyAChild(TreeError, RuntimeError):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path}: is a child of this container already", path)
+        super().__init__(f"{path}: is a child already", path)
 
 
 class CycleOfParents(TreeError, RuntimeError):

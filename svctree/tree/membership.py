@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from svctree.tree.adapters import adapterFor, unadapted
+from svctree.tree.children import TreeContainer
 from svctree.tree.errors import (
     AlreadyAChild,
     CycleOfParents,
@@ -69,7 +70,8 @@ class Membership(Starting):
 
     def addService(self, service: Any) -> Any:
         """
-        Add a child; called by C{setServiceParent} of the child.
+        Add a child; called by C{setServiceParent} of the child. A child that has no
+        parent yet gets this one.
 
         @return: where the start of the child is asynchronous and this container is
             up already, a Deferred that fires when the child is up; else L{None}. A
@@ -77,15 +79,19 @@ class Membership(Starting):
         """
         children = self._children
         name = service.name
+        owner = service.parent
         epoch.number += 1
         if (
             id(service) in children.places
             or self.parent is not None
             or service is self
+            or owner is not self
             or (name is not None and (name in self.namedServices or name == ""))
         ):
             # Something may be wrong; most adds are spared the closer look.
             try:
+                if _isElsewhere(service, self):
+                    raise AlreadyAChild(pathOf(service))
                 self._check(service)
             except TreeError:
                 self._letGo(service)
@@ -95,6 +101,8 @@ class Membership(Starting):
         else:
             self.namedServices[name] = service
             children.add(service, 1)
+        if owner is None:
+            service.parent = self
         if type(service) not in unadapted and adapterFor(type(service)) is not None:
             self._adapt(service)
         if leaving and id(service) in leaving:
@@ -218,6 +226,18 @@ def _needsOf(
     return (
         (after,) if isinstance(after, str) else after,
         (requires,) if isinstance(requires, str) else requires,
+    )
+
+
+def _isElsewhere(service: Any, container: Any) -> bool:
+    """
+    @return: whether C{service} is a child of another container of ours.
+    """
+    parent = service.parent
+    return (
+        parent is not container
+        and isinstance(parent, TreeContainer)
+        and service in parent.services  # type: ignore[attr-defined]
     )
 
 

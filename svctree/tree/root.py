@@ -203,8 +203,12 @@ class Root:
         """
         done: Deferred[Any] = Deferred()
         overdue = self.reactor.callLater(self.stopTimeout, self._overdue, done)
+        if "stop" not in vars(self.reactor):
+            # A second signal is no error: it wants to know what takes so long.
+            self.reactor.stop = self._sayWhatStops
 
         def stopped(result: object) -> None:
+            self._forgetStop()
             if overdue.active():
                 overdue.cancel()
             if isinstance(result, Failure):
@@ -276,6 +280,18 @@ class Root:
         finally:
             del reactor.stop
 
+    def _forgetStop(self) -> None:
+        if vars(self.reactor).get("stop") == self._sayWhatStops:
+            del self.reactor.stop
+
+    def _sayWhatStops(self) -> None:
+        paths = ", ".join(pathOf(service) for service in unstopped(self.container))
+        _log.warn(
+            "still stopping, for {seconds} s at most: {paths}",
+            seconds=self.stopTimeout,
+            paths=paths or "nothing any more",
+        )
+
     def _reportStop(self, failure: Failure) -> None:
         if failure.check(StopFailed):
             # One line for each child that has something to say.
@@ -297,6 +313,7 @@ class Root:
                 except Exception:
                     _log.failure("{path}: cannot be killed", path=path)
         self.end(1)
+        self._forgetStop()
         if not done.called:
             done.callback(None)
 

@@ -4,6 +4,7 @@ The root's duties, under the real C{twistd}.
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -214,6 +215,38 @@ def test_stopBound(twistd) -> None:  # type: ignore[no-untyped-def]
     )
     assert running.wait() == 1
     assert "/tree/stuck: had not stopped after 0.1 s" in running.output
+
+
+def test_ticket4406_secondSignal(twistd) -> None:  # type: ignore[no-untyped-def]
+    """
+    A second signal during the stop says what is waited for, and is no error.
+    """
+    running = twistd(
+        """
+        class Slow(Service):
+            def startService(self):
+                reactor.callWhenRunning(print, "it runs", flush=True)
+            def stopService(self):
+                print("stopping", flush=True)
+                self.stopped = Deferred()
+                reactor.callLater(60, self.stopped.callback, None)
+                return self.stopped
+        slow = Slow()
+        slow.setName("slow")
+        slow.setServiceParent(application)
+        from svctree.service import IService
+        IService(application).stopTimeout = 2.0
+        """
+    )
+    running.waitFor("it runs")
+    running.signal(signal.SIGTERM)
+    running.waitFor("stopping")
+    running.signal(signal.SIGTERM)
+    running.waitFor("still stopping, for 2.0 s at most: /slow")
+    assert running.wait() != 0
+    assert "/slow: had not stopped after 2 s" in running.output
+    assert "Traceback" not in running.output
+    assert "ReactorNotRunning" not in running.output
 
 
 def test_daemonised(twistd, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -188,6 +188,25 @@ class TicketTests(TestCase):
         slow.stopping.callback(None)
         self.successResultOf(stopping)
 
+    def test_ticket5273_addServiceSetsTheParent(self) -> None:
+        """
+        C{addService} and C{setServiceParent} are of one mind about the parent, and a
+        child cannot be added to a second container behind the back of the first.
+        """
+        service = Noting(self.calls, "a")
+        self.parent.addService(service)
+        self.assertIs(service.parent, self.parent)
+        self.assertEqual(service.path, "/a")
+        other = MultiService()
+        self.assertRaises(AlreadyAChild, other.addService, service)
+        self.assertEqual(list(other), [])
+        service.disownServiceParent()
+        self.assertIsNone(service.parent)
+        self.parent.startService()
+        failing = Failing(self.calls, "b")
+        self.assertRaises(RuntimeError, self.parent.addService, failing)
+        self.assertIsNone(failing.parent)
+
 
 class NamelessDefectTests(TestCase):
     """
