@@ -12,10 +12,12 @@ many, when again, when to give up).
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any, NamedTuple, get_args
 
 __all__ = [
     "MESSAGES",
+    "SLOW_SIGNAL",
     "Boot",
     "BootFailed",
     "Exited",
@@ -36,6 +38,10 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+SLOW_SIGNAL: int = getattr(signal, "SIGRTMIN", signal.SIGIO) + 4
+"""Makes a worker write its stacks to the slow log, and go on; a signal that nobody
+else uses, since applications may want the named ones."""
 
 
 class Boot(NamedTuple):

@@ -7,6 +7,7 @@ is read from the scoreboard.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from svctree.pool.messages import SLOW_SIGNAL
 from svctree.pool.roster import Roster, WorkerRecord
 from svctree.pool.scoreboard import STATE, State
 
@@ -49,6 +51,7 @@ class Watch:
         self._shared = shared
         self._least, self._most = shared.model.processes(shared.settings)
         self._busy: list[float] = []
+        self._slow: set[tuple[int, int]] = set()
         self._loop = LoopingCall(self._look)
         self._loop.clock = shared.reactor
 
@@ -60,6 +63,8 @@ class Watch:
         intervals = []
         if timeout:
             intervals.append(min(1.0, timeout / 10))
+        if self._shared.settings.slowRequest:
+            intervals.append(min(1.0, self._shared.settings.slowRequest / 4))
         if self._least < self._most:
             intervals.append(0.25)
         if intervals and not self._loop.running:
@@ -77,8 +82,48 @@ class Watch:
             for generation in succession.generations if succession else ():
                 for record in list(generation.roster.workers.values()):
                     self._checkRequests(generation.roster, record, limit)
+        if self._shared.settings.slowRequest:
+            self._lookForSlow()
         if self._least < self._most:
             self._followLoad()
+
+    def _lookForSlow(self) -> None:
+        """
+        Have the stacks written once for each request that takes longer than it
+        should.
+        """
+        settings = self._shared.settings
+        limit = time.monotonic_ns() - int(settings.slowRequest * 1e9)
+        running: set[tuple[int, int]] = set()
+        succession = self._pool.succession
+        for generation in succession.generations if succession else ():
+            for record in list(generation.roster.workers.values()):
+                slot = self._shared.scoreboard.slots[record.slot]
+                for start, line in [cell.read() for cell in slot.cells]:
+                    if not start or start > limit or not record.ready:
+                        continue
+                    running.add((record.pid, start))
+                    if (record.pid, start) not in self._slow:
+                        self._noteSlow(record, start, line)
+                        generation.roster.kill(record, SLOW_SIGNAL)
+        self._slow = running
+
+    def _noteSlow(self, record: WorkerRecord, start: int, line: str) -> None:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        age = (time.monotonic_ns() - start) / 1e9
+        text = (
+            f"{moment} {self._shared.name}: worker {record.slot} (pid {record.pid}): "
+            f"{line or 'a request'!r} runs for {age:.1f} s\n"
+        )
+        path = self._shared.settings.slowlog
+        if path in (None, "-"):
+            os.write(2, text.encode())
+            return
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            _log.error("slowlog {path}: {reason}", path=path, reason=error.strerror)
 
     def _checkRequests(self, roster: Roster, record: WorkerRecord, limit: int) -> None:
         slot = self._shared.scoreboard.slots[record.slot]

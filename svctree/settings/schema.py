@@ -168,7 +168,7 @@ class RecordSettings(Group):
         shown="none",
     )
     accesslogFormat: str = _recording(
-        kinds.Text(),
+        kinds.AccessFormat(),
         "combined",
         "combined, common, json, or a format made of gunicorn's %(x)s atoms",
     )
@@ -176,7 +176,7 @@ class RecordSettings(Group):
         kinds.Path(stream="standard error"),
         None,
         "the stacks of requests that take longer than slow-request go here",
-        shown="none",
+        shown="standard error",
     )
     slowRequest: float = _recording(
         kinds.Seconds(),

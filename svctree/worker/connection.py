@@ -377,6 +377,8 @@ class Connection:
             self.close()
             return
         self._meter.errors += 1
+        if self._loop.refused is not None:
+            self._loop.refused(self._socket, error.status)
         try:
             self.write(self.codec.error(error.status))
         except ClientGone:

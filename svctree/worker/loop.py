@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from svctree.pool.scoreboard import (
     BYTES_IN,
@@ -31,6 +31,9 @@ from svctree.worker.origin import Origin
 from svctree.worker.timers import NEVER, Wheel
 from svctree.worker.trust import Trust
 from svctree.wsgi import Gateway
+
+if TYPE_CHECKING:
+    from svctree.worker.accesslog import AccessLog, Answer
 
 __all__ = ["EVENTS", "Loop"]
 
@@ -90,7 +93,8 @@ class Loop:
         self.onRetireWanted: Callable[[str], None] = _nobody
         self.bytesIn = self.bytesOut = self.errors = self.served = 0
         self._slot = slot
-        self._answer = Gateway(application).answer
+        self._answer: Answer = Gateway(application).answer
+        self.refused: Callable[[socket.socket, int], None] | None = None
         self.codecs = codecs(config.protocol)(
             config.limits, config.mount, config.serverName
         )
@@ -111,6 +115,13 @@ class Loop:
         self._askedToRetire = False
 
     # The world's side
+
+    def logAccess(self, log: AccessLog) -> None:
+        """
+        Have a line written for each request.
+        """
+        self._answer = log.around(self._answer)
+        self.refused = log.refused
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.pool.scoreboard import Slot
 from svctree.worker.config import WorkerConfig
 from svctree.worker.single import SingleLoop
 from svctree.worker.threads import ThreadedLoop
+
+if TYPE_CHECKING:
+    from svctree.worker.accesslog import AccessLog
 
 __all__ = ["ILoop", "makeLoop"]
 
@@ -26,6 +29,11 @@ class ILoop(Protocol):
     """
 
     onRetireWanted: Callable[[str], None]
+
+    def logAccess(self, log: AccessLog) -> None:
+        """
+        Have a line written for each request.
+        """
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """

@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.wire.cgi import CGICodec, variablesFrom
 from svctree.wire.contract import (
@@ -35,6 +35,9 @@ from svctree.worker.origin import Origin
 from svctree.worker.trust import Trust
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
 from svctree.wsgi.gateway import DONE, RESET
+
+if TYPE_CHECKING:
+    from svctree.worker.accesslog import Answer
 
 __all__ = ["NoCGIRequest", "Once"]
 
@@ -160,7 +163,12 @@ class Once:
         """
         self._config = WorkerConfig.fromSettings(settings)
         self._timeout = float(settings.get("timeout") or 0)
-        self._gateway = Gateway(application)
+        self._gatewayAnswer: Answer = Gateway(application).answer
+        if settings.get("accesslog"):
+            from svctree.worker.accesslog import AccessLog
+
+            log = AccessLog(settings["accesslog"], settings["accesslogFormat"])
+            self._gatewayAnswer = log.around(self._gatewayAnswer)
 
     def fromAccepted(
         self, sock: socket.socket, listening: socket.socket, address: Any
@@ -276,7 +284,7 @@ class Once:
         if self._timeout:
             # Written and carried out in C: it works whatever the application does.
             faulthandler.dump_traceback_later(self._timeout, exit=True, file=2)
-        outcome = self._gateway.answer(environ, codec, peer)
+        outcome = self._gatewayAnswer(environ, codec, peer)
         faulthandler.cancel_dump_traceback_later()
         if outcome != RESET:
             peer.finish(not codec.idle)

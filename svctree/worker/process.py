@@ -19,7 +19,7 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from svctree.pool import messages
 from svctree.pool.scoreboard import STATE, Slot, State
@@ -27,6 +27,10 @@ from svctree.worker.application import ApplicationError, loadApplication, loadCa
 from svctree.worker.channel import Channel
 from svctree.worker.config import WorkerConfig
 from svctree.worker.loops import makeLoop
+
+if TYPE_CHECKING:
+    from svctree.worker.accesslog import AccessLog
+    from svctree.worker.slowlog import SlowLog
 
 __all__ = ["DUMP_SIGNAL", "Worker", "setTitle"]
 
@@ -63,6 +67,8 @@ class Worker:
         self._line = line
         self._sockets = sockets
         self._application = application
+        self._accessLog: AccessLog | None = None
+        self._slowLog: SlowLog | None = None
 
     def run(self) -> int:
         """
@@ -80,6 +86,11 @@ class Worker:
             self._channel.send(messages.BootFailed(str(error), error.details, 4))
             return 4
         except BaseException as error:
+            if hasattr(error, "exitStatus"):
+                # Meant for people: it says all there is to say.
+                failed = messages.BootFailed(str(error), "", error.exitStatus)
+                self._channel.send(failed)
+                return int(error.exitStatus)
             line = traceback.format_exception_only(type(error), error)[-1].strip()
             reason = f"a worker of pool {self._boot.pool!r} failed to boot: {line}"
             self._channel.send(messages.BootFailed(reason, traceback.format_exc(), 3))
@@ -87,6 +98,8 @@ class Worker:
         config = WorkerConfig.fromSettings(self._settings)
         self._loop = makeLoop(application, config, self._sockets, self._slot)
         self._loop.onRetireWanted = self._retireWanted
+        if self._accessLog is not None:
+            self._loop.logAccess(self._accessLog)
         self._watchSignals()
         self._loop.watch(self._channel.fileno(), self._fromZygote)
         self._loop.watch(self._line, self._masterGone)
@@ -102,8 +115,23 @@ class Worker:
         application = self._application
         if application is None:
             application = loadApplication(self._settings["application"])
+        self._openLogs()
         self._callHooks("onWorkerStart")
         return application
+
+    def _openLogs(self) -> None:
+        # Loaded only where they are wanted.
+        settings = self._settings
+        if settings.get("accesslog"):
+            from svctree.worker.accesslog import AccessLog
+
+            self._accessLog = AccessLog(
+                settings["accesslog"], settings["accesslogFormat"]
+            )
+        if settings.get("slowRequest"):
+            from svctree.worker.slowlog import SlowLog
+
+            self._slowLog = SlowLog(settings.get("slowlog") or "-")
 
     def _callHooks(self, option: str) -> None:
         for name in _names(self._settings.get(option)):
@@ -141,6 +169,9 @@ class Worker:
                 fd = self._channel.takeFd()
                 os.dup2(fd, 2)
                 os.close(fd)
+                for log in (self._accessLog, self._slowLog):
+                    if log is not None:
+                        log.reopen()
         if not self._channel.open:
             # The zygote is gone. The master makes another generation and ends this
             # one when that is ready (by closing the line); until then, serve.

@@ -134,8 +134,8 @@ class Site:
         lines = [one for one in self.log.splitlines() if "http listens on http:" in one]
         return lines[-1].rpartition(" ")[2]
 
-    def get(self) -> bytes:
-        with urllib.request.urlopen(self.url(), timeout=5) as answer:
+    def get(self, path: str = "") -> bytes:
+        with urllib.request.urlopen(self.url() + path, timeout=20) as answer:
             found: bytes = answer.read()
         return found
 

@@ -23,9 +23,17 @@ from svctree.settings.kinds.places import (
     Peers,
     anchorAddress,
 )
-from svctree.settings.kinds.words import Choice, Identity, Mount, Text, Umask
+from svctree.settings.kinds.words import (
+    AccessFormat,
+    Choice,
+    Identity,
+    Mount,
+    Text,
+    Umask,
+)
 
 __all__ = [
+    "AccessFormat",
     "Address",
     "Addresses",
     "Assignments",

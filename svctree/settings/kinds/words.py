@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from svctree.settings.kinds.base import Kind
 from svctree.settings.problems import BadValue, nearest
 
-__all__ = ["Choice", "Identity", "Mount", "Text", "Umask"]
+__all__ = ["AccessFormat", "Choice", "Identity", "Mount", "Text", "Umask"]
 
 
 class Text(Kind[str]):
@@ -131,3 +131,25 @@ class Mount(Kind[str]):
         if not text.startswith("/") or not re.fullmatch(r"[!-~]+", text):
             raise self.refuse(text)
         return text.rstrip("/")
+
+
+class AccessFormat(Kind[str]):
+    """
+    The format of an access log.
+    """
+
+    expected = "combined, common, json, or atoms such as %(h)s"
+    metavar = "FORMAT"
+
+    def fromText(self, text: str) -> str:
+        from svctree.logformat import FormatError, compileFormat
+
+        if not text.isprintable() or not text:
+            raise self.refuse(text)
+        if text.isalpha() and text not in ("combined", "common", "json"):
+            raise self.refuse(text)
+        try:
+            compileFormat(text)
+        except FormatError as error:
+            raise BadValue(str(error)) from None
+        return text
