@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from svctree.wire.contract import (
     ABORT,
@@ -27,7 +27,7 @@ from svctree.wire.contract import (
     WireError,
 )
 from svctree.worker.body import Body
-from svctree.worker.output import Output
+from svctree.worker.sink import IMeter, Sink
 from svctree.worker.timers import NEVER
 from svctree.wsgi import ClientGone
 from svctree.wsgi.gateway import CUT, DONE, RESET
@@ -35,7 +35,7 @@ from svctree.wsgi.gateway import CUT, DONE, RESET
 if TYPE_CHECKING:
     from svctree.worker.loop import Loop
 
-__all__ = ["Connection", "IMeter"]
+__all__ = ["Connection"]
 
 FRESH, IDLE, HEAD, BODY, WRITING, LINGERING, CLOSED = range(7)
 """
@@ -54,17 +54,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 Event = Request | bytes | Marker | Reply | None
 
 
-class IMeter(Protocol):
-    """
-    Counts for the scoreboard.
-    """
-
-    bytesIn: int
-    bytesOut: int
-    errors: int
-
-
-class Connection:
+class Connection(Sink):
     """
     See the module. Also the gateway's sink.
     """
@@ -75,14 +65,9 @@ class Connection:
         "_feed",
         "_headDeadline",
         "_line",
-        "_loop",
         "_mask",
-        "_meter",
-        "_output",
         "_phase",
         "_receive",
-        "_send",
-        "_socket",
         "_then",
         "bucket",
         "codec",
@@ -95,16 +80,12 @@ class Connection:
         self.fd = sock.fileno()
         self.deadline = NEVER
         self.bucket = 0
-        self._loop = loop
-        self._meter: IMeter = loop
-        self._socket = sock
+        super().__init__(loop, sock)
         self._receive = sock.recv
-        self._send = sock.send
         self._feed = codec.feed
         self._phase = FRESH
         self._mask = 0
         self._headDeadline = 0.0
-        self._output: Output | None = None
         self._then: Callable[[], None] | None = None
         self._body: Body | None = None
         self._environ: dict[str, object] | None = None
@@ -303,45 +284,7 @@ class Connection:
         if loop.retiring:
             self.retire(now, loop.grace)
 
-    # Writing
-
-    def write(self, data: bytes) -> None:
-        """
-        Hot path. Send what the client takes now, keep the rest.
-        """
-        if self._output is None:
-            try:
-                sent = self._send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                raise ClientGone(str(error)) from None
-            self._meter.bytesOut += sent
-            if sent == len(data):
-                return
-            self._output = Output(self._socket, self._loop.config.bufferResponse)
-            data = memoryview(data)[sent:]  # type: ignore[assignment]
-        try:
-            self._output.add(memoryview(data))
-            self._flush()
-        except OSError as error:
-            raise ClientGone(str(error)) from None
-
-    def sendFile(self, fd: int, offset: int, count: int) -> None:
-        try:
-            if self._output is None:
-                self._output = Output(self._socket, self._loop.config.bufferResponse)
-            self._output.addFile(fd, offset, count)
-            self._flush()
-        except OSError as error:
-            raise ClientGone(str(error)) from None
-
-    def _flush(self) -> None:
-        output = self._output
-        assert output is not None
-        self._meter.bytesOut += output.flush()
-        if not output:
-            self._output = None
+    # Waiting for the client
 
     def _whenDrained(self, then: Callable[[], None]) -> None:
         self._then = then

@@ -1,5 +1,5 @@
 """
-One connection's HTTP, and what all connections share.
+One connection's HTTP: from bytes to requests.
 
 The short way is written for speed: a head that arrives whole in one piece, without a
 body, costs two dictionary updates and no regular expression, and its answer one join.
@@ -11,63 +11,31 @@ alternatives by C{benchmarks/http.py}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from svctree.wire.contract import (
     END,
-    Fields,
-    Limits,
     Marker,
     Request,
     RequestError,
     Truncated,
 )
-from svctree.wire.http.answer import Lengths, StatusLines, httpDate, reasonOf
 from svctree.wire.http.chunked import ChunkedBody
-from svctree.wire.http.fields import SINGLETONS, SPECIAL, FieldCache, Special
+from svctree.wire.http.fields import SINGLETONS, SPECIAL, Special
 from svctree.wire.http.forwarded import believe
 from svctree.wire.http.judge import HeadJudge
-from svctree.wire.http.target import RequestLine, RequestLines
+from svctree.wire.http.rendering import Rendering
+from svctree.wire.http.target import RequestLine
 
-__all__ = ["HTTPCodec", "HTTPFactory"]
+if TYPE_CHECKING:
+    from svctree.wire.http.factory import HTTPFactory
+
+__all__ = ["HTTPCodec"]
 
 _HEAD, _BODY, _CHUNKS, _BROKEN = range(4)
 
-_statusLines = StatusLines()
-_lengths = Lengths()
 
-
-class HTTPFactory:
-    """
-    What the connections of one worker share: limits, remembered lines, the date.
-
-    @ivar common: the fields that every answer has: Date, and Server unless its name
-        is empty.
-    """
-
-    def __init__(self, limits: Limits, mount: str = "", serverName: str = "") -> None:
-        self.limits = limits
-        self.lines = RequestLines(limits.line, mount)
-        self.fields = FieldCache(limits.fieldSize, False)
-        self.proxyFields = FieldCache(limits.fieldSize, True)
-        self.server = b"Server: %b\r\n" % serverName.encode() if serverName else b""
-        self.date = b""
-        self.common = self.server
-        # A head up to this size cannot be beyond the limits on sizes.
-        self.surely = min(limits.line, limits.fieldSize, limits.head)
-
-    def __call__(
-        self,
-        template: dict[str, object],
-        trust: Callable[[str], bool] | None = None,
-    ) -> HTTPCodec:
-        return HTTPCodec(self, template, trust)
-
-    def tick(self, now: float) -> None:
-        self.date = b"Date: %b\r\n" % httpDate(now)
-        self.common = self.date + self.server
-
-
-class HTTPCodec:
+class HTTPCodec(Rendering):
     """
     See L{svctree.wire.contract.ICodec}.
     """
@@ -76,10 +44,7 @@ class HTTPCodec:
         "_asked",
         "_block",
         "_body",
-        "_bodyless",
         "_buffer",
-        "_chunking",
-        "_closing",
         "_emptyLine",
         "_factory",
         "_fields",
@@ -89,16 +54,12 @@ class HTTPCodec:
         "_left",
         "_lines",
         "_maxFields",
-        "_minor",
-        "_plain",
         "_size",
         "_state",
         "_surely",
         "_template",
         "_trust",
         "idle",
-        "keepAlive",
-        "transparent",
     )
 
     def __init__(
@@ -107,9 +68,8 @@ class HTTPCodec:
         template: dict[str, object],
         trust: Callable[[str], bool] | None,
     ) -> None:
-        self.keepAlive = True
+        super().__init__(factory)
         self.idle = True
-        self.transparent = False
         self._factory = factory
         self._template = template
         self._size = len(template)
@@ -129,13 +89,6 @@ class HTTPCodec:
         self._emptyLine = False
         self._left = 0
         self._body: ChunkedBody | None = None
-        self._closing = False
-        self._bodyless = False
-        self._chunking = False
-        self._minor = 1
-        self._plain = True
-
-    # Input
 
     def feed(self, data: bytes) -> Request | bytes | Marker | None:
         """
@@ -453,85 +406,6 @@ class HTTPCodec:
         if not request.done:
             self.idle = False
 
-    def close(self) -> None:
-        self._closing = True
-        self.keepAlive = self._plain = False
-
-    # Output
-
-    def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
-        """
-        Hot path. Render a complete answer.
-        """
-        line, bodyless = _statusLines[status]
-        if self._plain and fields.plain and not bodyless:
-            # The gateway has made sure that a declared length is the body's.
-            return b"".join(
-                (line, self._factory.common, fields.block, _lengths[len(body)], body)
-            )
-        length = fields.contentLength
-        if bodyless or self._bodyless:
-            if length < 0 and body and not bodyless:
-                length = len(body)
-            return self._render(line, fields, length, status[:3])
-        return self._render(line, fields, len(body), status[:3]) + body
-
-    def head(self, status: str, fields: Fields, length: int) -> bytes:
-        line, bodyless = _statusLines[status]
-        self._bodyless = self._bodyless or bodyless
-        self._chunking = False
-        if length < 0 and not self._bodyless:
-            if self._minor:
-                self._chunking = True
-            else:
-                self.keepAlive = False
-        self.transparent = not self._chunking and not self._bodyless
-        return self._render(line, fields, length, status[:3])
-
-    def _render(self, line: bytes, fields: Fields, length: int, code: str) -> bytes:
-        parts = [line]
-        if not fields.hasDate:
-            parts.append(self._factory.date)
-        if not fields.hasServer:
-            parts.append(self._factory.server)
-        parts.append(fields.block)
-        if self._chunking:
-            parts.append(b"Transfer-Encoding: chunked\r\n")
-        if not self.keepAlive:
-            parts.append(b"Connection: close\r\n")
-        elif not self._minor:
-            parts.append(b"Connection: keep-alive\r\n")
-        # RFC 9110, 8.6: never with 1xx and 204.
-        if length >= 0 and code != "204" and code[:1] != "1":
-            parts.append(_lengths[length])
-        else:
-            parts.append(b"\r\n")
-        return b"".join(parts)
-
-    def piece(self, data: bytes) -> bytes:
-        if self._bodyless:
-            return b""
-        if self._chunking:
-            return b"%x\r\n%b\r\n" % (len(data), data)
-        return data
-
-    def end(self) -> bytes:
-        if self._chunking:
-            self._chunking = False
-            return b"0\r\n\r\n"
-        return b""
-
-    def interim(self, status: int, block: bytes = b"") -> bytes:
-        if not self._minor:
-            return b""
-        return b"HTTP/1.1 %b\r\n%b\r\n" % (reasonOf(status).encode(), block)
-
-    def error(self, status: int) -> bytes:
-        self.close()
-        self._bodyless = self._chunking = False
-        phrase = reasonOf(status)
-        return self.whole(phrase, _PLAIN, phrase.encode("ascii") + b"\n")
-
 
 def _linesOf(block: bytes) -> list[bytes]:
     """
@@ -541,8 +415,6 @@ def _linesOf(block: bytes) -> list[bytes]:
     del lines[0]
     return lines
 
-
-_PLAIN = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")
 
 _CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress"))
 

@@ -1,0 +1,79 @@
+"""
+The sending side of a connection.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from svctree.worker.output import Output
+from svctree.wsgi import ClientGone
+
+if TYPE_CHECKING:
+    from svctree.worker.loop import Loop
+
+__all__ = ["IMeter", "Sink"]
+
+
+class IMeter(Protocol):
+    """
+    Counts for the scoreboard.
+    """
+
+    bytesIn: int
+    bytesOut: int
+    errors: int
+
+
+class Sink:
+    """
+    Sends what the client takes, and keeps the rest: see L{svctree.wsgi.ISink}.
+    """
+
+    __slots__ = ("_loop", "_meter", "_output", "_send", "_socket")
+
+    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+        self._loop = loop
+        self._meter: IMeter = loop
+        self._socket = sock
+        self._send = sock.send
+        self._output: Output | None = None
+
+    def write(self, data: bytes) -> None:
+        """
+        Hot path. Send what the client takes now, keep the rest.
+        """
+        if self._output is None:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise ClientGone(str(error)) from None
+            self._meter.bytesOut += sent
+            if sent == len(data):
+                return
+            self._output = Output(self._socket, self._loop.config.bufferResponse)
+            data = memoryview(data)[sent:]  # type: ignore[assignment]
+        try:
+            self._output.add(memoryview(data))
+            self._flush()
+        except OSError as error:
+            raise ClientGone(str(error)) from None
+
+    def sendFile(self, fd: int, offset: int, count: int) -> None:
+        try:
+            if self._output is None:
+                self._output = Output(self._socket, self._loop.config.bufferResponse)
+            self._output.addFile(fd, offset, count)
+            self._flush()
+        except OSError as error:
+            raise ClientGone(str(error)) from None
+
+    def _flush(self) -> None:
+        output = self._output
+        assert output is not None
+        self._meter.bytesOut += output.flush()
+        if not output:
+            self._output = None
