@@ -38,12 +38,14 @@ class Holder:
         """
         @return: the process, or L{None} when it is gone.
         """
-        if not hasattr(os, "pidfd_open"):  # macOS and the BSDs
-            return cls(pid, None) if _exists(pid) else None
         try:
             return cls(pid, os.pidfd_open(pid))
         except ProcessLookupError:
             return None
+        except (AttributeError, OSError):
+            # macOS and the BSDs; a kernel before 5.3; a filter of system calls that
+            # is older than this one.
+            return cls(pid, None) if _exists(pid) else None
 
     def signal(self, *numbers: int) -> bool:
         """

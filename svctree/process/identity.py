@@ -82,10 +82,10 @@ class Identity:
         @return: whether the process is this user and group already, in every
             respect that would let it be another one again.
         """
-        return (self.uid is None or set(os.getresuid()) == {self.uid}) and (
+        return (self.uid is None or _userIds() == {self.uid}) and (
             self.gid is None
             or (
-                set(os.getresgid()) == {self.gid}
+                _groupIds() == {self.gid}
                 and set(os.getgroups()) <= {self.gid, *self.groups}
             )
         )
@@ -134,9 +134,9 @@ class Identity:
         try:
             if self.gid is not None:
                 os.setgroups(list(self.groups))
-                os.setresgid(self.gid, self.gid, self.gid)
+                _setGroup(self.gid)
             if self.uid is not None:
-                os.setresuid(self.uid, self.uid, self.uid)
+                _setUser(self.uid)
         except OSError as error:
             raise IdentityError(
                 f"cannot become {self}: {error.strerror}; "
@@ -157,12 +157,12 @@ class Identity:
     def _verify(self) -> None:
         if not self.isCurrent():
             raise IdentityError(
-                f"the change to {self} is incomplete: uids {os.getresuid()}, "
-                f"gids {os.getresgid()}, groups {os.getgroups()}"
+                f"the change to {self} is incomplete: uids {_userIds()}, "
+                f"gids {_groupIds()}, groups {os.getgroups()}"
             )
         if self.uid:
             try:
-                os.setresuid(0, 0, 0)
+                _setUser(0)
             except PermissionError:
                 return
             raise IdentityError(
@@ -212,6 +212,35 @@ def resolveGroup(group: str | int) -> int:
             f"group: there is no group {group!r}; give a name from the group "
             "database or a numeric id"
         ) from None
+
+
+# macOS has no saved ids to ask for or to set; as root, its setuid sets all of them.
+
+
+def _userIds() -> set[int]:
+    if hasattr(os, "getresuid"):
+        return set(os.getresuid())
+    return {os.getuid(), os.geteuid()}
+
+
+def _groupIds() -> set[int]:
+    if hasattr(os, "getresgid"):
+        return set(os.getresgid())
+    return {os.getgid(), os.getegid()}
+
+
+def _setUser(uid: int) -> None:
+    if hasattr(os, "setresuid"):
+        os.setresuid(uid, uid, uid)
+    else:
+        os.setuid(uid)
+
+
+def _setGroup(gid: int) -> None:
+    if hasattr(os, "setresgid"):
+        os.setresgid(gid, gid, gid)
+    else:
+        os.setgid(gid)
 
 
 def _number(value: str | int, what: str) -> int | None:

@@ -50,6 +50,7 @@ class Books(Service, TreeContainer):
     _shutdown: Shutdown | None = None
     _observers: tuple[events.Observer, ...] = ()
     _reason: events.Reason = None
+    _path: tuple[int, str] | None = None
     _root: Any = None
     _failures: tuple[tuple[str, Failure], ...] = ()
     _order: Order | None = None
@@ -272,7 +273,7 @@ class Books(Service, TreeContainer):
         if isinstance(service, TreeContainer):
             return
         before, after = STATE_OF[old], STATE_OF[new]
-        if before is not after:
+        if before is not after and (after is State.FAILED or self._isLoud()):
             self._publish(events.transition(path, before, after, reason, service))
 
     def _become(self, state: State, reason: events.Reason = None) -> None:
@@ -290,7 +291,8 @@ class Books(Service, TreeContainer):
 
     def _isLoud(self) -> bool:
         """
-        @return: whether every child's transition is published.
+        @return: whether every child's transition is published; in a crowd only
+            failures are, unless somebody observes it.
         """
         if len(self._children) <= MANY:
             return True

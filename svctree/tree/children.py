@@ -39,59 +39,39 @@ class _Nothing:
 
 NOTHING = _Nothing()
 
-_CHUNK = 1024
-
 
 class Walk:
     """
     One round of calls over the children there are when it begins. Positions stay
     as they are until it ends.
 
-    It goes in chunks, each a copy that removed children are taken out of: a copy of
-    everything would cost as much as the calls do, since memory is slow.
+    It goes over the list of the container itself, since a copy of it would cost
+    half as much as the calls do. Whoever adds a child meanwhile makes a new list
+    for the container; whoever is removed leaves a null object in both.
 
     The record of a child that came up without a word is written for many children
     at once: L{flush} does so up to where the walk has come.
 
+    @ivar services: what is walked.
     @ivar over: it has ended, or was cut short.
     """
 
-    __slots__ = (
-        "_begin",
-        "_children",
-        "_chunk",
-        "_count",
-        "_flushed",
-        "_iterator",
-        "_skipped",
-        "over",
-    )
+    __slots__ = ("_children", "_flushed", "_iterator", "_skipped", "over", "services")
 
     def __init__(self, children: Children) -> None:
         self._children = children
-        self._count = len(children.entries)
-        self._begin = 0
-        self._chunk: list[Any] = []
-        self._iterator = iter(self._chunk)
+        self.services = children.entries
+        self._iterator: Iterator[Any] | None = None
         self._skipped: set[int] = set()
         self._flushed = 0
         self.over = False
 
-    def more(self) -> Iterator[Any] | None:
+    def iterate(self) -> Iterator[Any]:
         """
-        @return: an iterator over the next children, or over what is left of the
-            present ones; L{None} at the end.
+        @return: the iterator over the children, the same one each time.
         """
-        if operator.length_hint(self._iterator):
-            return self._iterator
-        self._begin += len(self._chunk)
-        if self.over or self._begin >= self._count:
-            return None
-        end = min(self._begin + _CHUNK, self._count)
-        self._chunk = self._children.entries[self._begin : end]
-        for position in self._skipped:
-            self._leave(position)
-        self._iterator = iter(self._chunk)
+        if self._iterator is None:
+            self._iterator = iter(self.services)
         return self._iterator
 
     def position(self) -> int:
@@ -99,8 +79,9 @@ class Walk:
         @return: the place of the child that the loop has taken last; -1 before the
             first.
         """
-        taken = len(self._chunk) - operator.length_hint(self._iterator)
-        return self._begin + taken - 1
+        if self._iterator is None:
+            return -1
+        return len(self.services) - operator.length_hint(self._iterator) - 1
 
     def record(self) -> int:
         """
@@ -111,16 +92,19 @@ class Walk:
 
     def skip(self, position: int) -> None:
         """
-        Pass over the child at C{position}, and record nothing for it.
+        Pass over the child at C{position}, before the first, and record nothing for
+        it.
         """
+        if self.services is self._children.entries:
+            self.services = self.services.copy()
+        self.services[position] = NOTHING
         self._skipped.add(position)
-        self._leave(position)
 
     def keep(self, position: int) -> None:
         """
         Leave the record of the child at C{position} as it is.
         """
-        if self._flushed <= position < self._count:
+        if self._flushed <= position < len(self.services):
             self._skipped.add(position)
 
     def isKept(self) -> bool:
@@ -128,10 +112,6 @@ class Walk:
         @return: whether the record of the present child is to stay as it is.
         """
         return self.position() in self._skipped
-
-    def _leave(self, position: int) -> None:
-        if 0 <= position - self._begin < len(self._chunk):
-            self._chunk[position - self._begin] = NOTHING
 
     def flush(self) -> None:
         """
@@ -157,7 +137,7 @@ class Walk:
         The loop is through.
         """
         if not self.over:
-            self._write(self._count)
+            self._write(len(self.services))
             self.cut()
 
     def cut(self) -> None:
@@ -166,7 +146,10 @@ class Walk:
         """
         if not self.over:
             self.over = True
-            self._chunk.clear()
+            if self._iterator is not None:
+                end = len(self.services)
+                self._iterator.__setstate__(end)  # type: ignore[attr-defined]
+                next(self._iterator, None)
             self._children.walks.remove(self)
             self._children.sweep()
 
@@ -235,6 +218,9 @@ class Children(MutableSequence[Any]):
         @param named: 1 if it has a name, else 0.
         """
         entries = self.entries
+        if self.walks and any(walk.services is entries for walk in self.walks):
+            # They go over what there was when they began.
+            entries = self.entries = entries.copy()
         self.places[id(service)] = len(entries)
         entries.append(service)
         self.states.append(0)  # Record.NEW
@@ -254,11 +240,10 @@ class Children(MutableSequence[Any]):
         self.holes += 1
         if isinstance(service, TreeContainer):
             self.nested -= 1
-        if self.walks:
-            for walk in self.walks:
-                walk.skip(position)
-        else:
-            self.sweep()
+        for walk in self.walks:
+            if position < len(walk.services):
+                walk.services[position] = NOTHING
+        self.sweep()
 
     def replace(self, old: Any, new: Any) -> None:
         """

@@ -63,14 +63,15 @@ def _pathOfContainer(container: Any) -> str:
     Containers keep their paths: a chain of a thousand would spend its time on them.
     """
     now = epoch.number
-    known = container.__dict__.get("_path") if hasattr(container, "__dict__") else None
+    # Not by way of __dict__: once it is asked for, every attribute is slower.
+    known = getattr(container, "_path", None)
     if known is not None and known[0] == now:
         path: str = known[1]
         return path
     chain = [container]
     path = ""
     while isinstance(above := getattr(chain[-1], "parent", None), TreeContainer):
-        known = above.__dict__.get("_path")
+        known = above._path
         if known is not None and known[0] == now:
             path = known[1]
             chain.append(above)
@@ -80,11 +81,11 @@ def _pathOfContainer(container: Any) -> str:
         alone = above is None or getattr(above, "parent", None) is None
         if not (alone and isinstance(chain[-1], TreeContainer)):
             return _pathAcross(container)
-        chain[-1].__dict__["_path"] = (now, "/")
+        chain[-1]._path = (now, "/")
         path = "/"
     for at in range(len(chain) - 2, -1, -1):
         path = join(path, keyOf(chain[at + 1], chain[at]))
-        chain[at].__dict__["_path"] = (now, path)
+        chain[at]._path = (now, path)
     return path
 
 

@@ -71,21 +71,21 @@ class Starting(Stopping):
         nested = self._children.nested
         while True:
             try:
-                while (services := walk.more()) is not None:
-                    if not (nested or loud):
-                        for service in services:
-                            result = service.startService()
-                            if result is not None:
-                                self._childReturned(startup, walk, service, result)
+                services = walk.iterate()
+                if not (nested or loud):
                     for service in services:
-                        if nested and isinstance(service, TreeContainer):
-                            result = yield from self._startNested(service)
-                        else:
-                            result = self._callee(service).startService()
+                        result = service.startService()
                         if result is not None:
                             self._childReturned(startup, walk, service, result)
-                        elif loud:
-                            self._tellUp(walk, service)
+                for service in services:
+                    if nested and isinstance(service, TreeContainer):
+                        result = yield from self._startNested(service)
+                    else:
+                        result = self._callee(service).startService()
+                    if result is not None:
+                        self._childReturned(startup, walk, service, result)
+                    elif loud:
+                        self._tellUp(walk, service)
                 break
             except BaseException as error:
                 if not (self.keepGoing and isinstance(error, Exception)):

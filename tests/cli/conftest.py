@@ -99,6 +99,8 @@ class Site:
         return {
             **os.environ,
             "TEST_MARK": self._mark,
+            # setproctitle, where it is installed, would write over the mark.
+            "SPT_NOENV": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 

@@ -155,3 +155,31 @@ def test_notRootChangesNothing() -> None:
         "print(Identity.resolve('nobody').assume(), os.getuid())\n"
     )
     assert done.stdout == "False 54321\n", done.stderr
+
+
+@needsRoot
+def test_withoutSavedIds() -> None:
+    """
+    Where the system has no saved ids to set (macOS), the change is for good as well.
+    """
+    done = becomes(
+        "for name in ('getresuid', 'getresgid', 'setresuid', 'setresgid'):\n"
+        "    delattr(os, name)\n"
+        "print(Identity.resolve(54321).assume(), os.getuid(), os.geteuid())\n"
+    )
+    assert done.stdout == "True 54321 54321\n", done.stderr
+
+
+def test_supplementaryGroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The supplementary groups are those of the user, and the chosen group.
+    """
+    entry = pwd.getpwnam("nobody")
+
+    def groups(name: str, group: int) -> list[int]:
+        assert name == "nobody"
+        return [group, 27, 20, group]
+
+    monkeypatch.setattr(os, "getgrouplist", groups)
+    assert Identity.resolve("nobody").groups == (20, 27, entry.pw_gid)
+    assert Identity.resolve("nobody", 5).groups == (5, 20, 27)

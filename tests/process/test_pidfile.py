@@ -398,6 +398,52 @@ def test_exactlyOneOfTwo(tmp_path: Path) -> None:
             one.communicate(timeout=10)
 
 
+def test_withoutProcLocks(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where the kernel does not tell who holds a lock, the written pid is believed if
+    that process lives and has the file open; the lock itself is the truth there too.
+    """
+    monkeypatch.setattr("svctree.process.holder._locks", list)
+    path = tmp_path / "d.pid"
+    path.write_text(f"{os.getpid()}\n")
+    assert PidFile(path).holder() is None
+    first = daemon(processes, path)
+    found = PidFile(path).holder()
+    assert found is not None
+    with found:
+        assert found.pid == first.pid
+    path.write_text(f"{os.getppid()}\n")
+    with pytest.raises(AlreadyRunning, match="cannot be seen from here"):
+        PidFile(path).holder()
+    with pytest.raises(AlreadyRunning, match="cannot be seen from here"):
+        PidFile(path).acquire()
+
+
+def test_withoutPidfd(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A kernel or a container without pidfds is no obstacle.
+    """
+
+    def refused(pid: int) -> int:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    path = tmp_path / "d.pid"
+    first = daemon(processes, path)
+    found = PidFile(path).holder()
+    assert found is not None
+    with found:
+        assert not found.wait(0.01)
+        assert found.signal(signal.SIGTERM)
+        first.wait()
+        assert found.wait(5)
+        assert not found.signal(signal.SIGTERM)
+
+
 def test_noPidFile() -> None:
     """
     The null object has the same methods and does nothing.
