@@ -193,10 +193,9 @@ class Once:
     ) -> bool:
         config = self._config
         trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
-        origin = Origin(listening, config, trust)
-        template = {**origin.template(sock, address), **_FLAGS}
+        origin = Origin(listening, config, trust, config.proxyProtocol, _FLAGS)
         make = codecs(config.protocol)(config.limits, config.mount, config.serverName)
-        codec = make(template, origin.trust(template))
+        codec = origin.codec(make, sock, address)
         codec.close()
         return self._serve(codec, _Connection(sock, config.writeTimeout))
 

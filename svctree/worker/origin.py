@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from svctree.wire.contract import REQUEST_VARIABLES, ICodec, ICodecFactory
@@ -37,9 +38,11 @@ class Origin:
         config: WorkerConfig,
         trust: Trust | None,
         proxied: bool = False,
+        variables: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         """
         @param proxied: connections from trusted peers begin with a PROXY header.
+        @param variables: what is different here from the workers' C{wsgi.*}.
         """
         self.socket = sock
         self._trust = trust
@@ -65,6 +68,7 @@ class Origin:
             "SCRIPT_NAME": config.mount,
             "REMOTE_ADDR": "",
             **dict.fromkeys(REQUEST_VARIABLES, ""),
+            **variables,
         }
         self._wildcard = False
         if self._isInternet:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from svctree.worker.once import Once
 from tests.support.loops import RunningLoop, readAll, readResponse
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
@@ -159,6 +160,23 @@ def test_clientIsNoProxy() -> None:
     request = REQUEST[:-2] + b"X-Forwarded-For: 203.0.113.9\r\n\r\n"
     with RunningLoop(tell, **TRUSTED) as running, running.connect() as sock:
         assert ask(sock, V1 + request)[0] == "192.0.2.7"
+
+
+@pytest.mark.parametrize(("data", "done"), [(V1 + REQUEST, True), (REQUEST, False)])
+def test_once(data: bytes, done: bool) -> None:
+    """
+    The one connection of the model C{once} may begin with a header, too.
+    """
+    ours, theirs = socket.socketpair()
+    settings = {"proxyProtocol": True, "forwardedAllow": ["unix"]}
+    with ours, theirs:
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        assert Once(tell, settings).fromConnected(theirs.fileno()) is done
+        theirs.close()
+        answer = readAll(ours)
+    assert (b'"192.0.2.7"' in answer) is done
+    assert bool(answer) is done
 
 
 def test_unixPeer(tmp_path: Path) -> None:
