@@ -4,14 +4,13 @@ The application: the root of a tree, with what a runner needs to know about it.
 
 from __future__ import annotations
 
-import pwd
-
 from twisted.application import service as _twisted
 from twisted.application.service import IService
 from twisted.python.components import Componentized
 
 from svctree.tree.persist import Persistent
 from svctree.tree.root import RootService
+from svctree.tree.shedding import hasPasswd
 
 __all__ = ["Application", "Process"]
 
@@ -28,19 +27,11 @@ class Process(_twisted.Process):
     processName: str | None = None  # type: ignore[assignment]
 
     def __init__(self, uid: int | None = None, gid: int | None = None) -> None:
-        if uid is not None and gid is None and not _hasPasswd(uid):
+        if uid is not None and gid is None and not hasPasswd(uid):
             # twistd would ask the password database for the group, and die of it.
             # The group of that number; never the one we happen to run with.
             gid = uid
         super().__init__(uid, gid)
-
-
-def _hasPasswd(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
 
 
 def Application(
@@ -56,7 +47,9 @@ def Application(
         and L{sob.IPersistable}.
     """
     made = Componentized()
-    for component in (RootService(), Process(uid, gid), Persistent(made, name)):
+    root, process = RootService(), Process(uid, gid)
+    root._runsAs = process
+    for component in (root, process, Persistent(made, name)):
         made.addComponent(component, ignoreClass=True)
     # Programs name an application "", which no other service may be.
     IService(made).name = name

@@ -34,6 +34,7 @@ from svctree.tree.children import TreeContainer
 from svctree.tree.container import MultiService
 from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran
 from svctree.tree.paths import pathOf
+from svctree.tree.shedding import runnerConfig, shedUnknown
 
 __all__ = [
     "Root",
@@ -164,6 +165,7 @@ class Root:
             stopTimeout = getattr(container, "stopTimeout", 60.0)
         self.stopTimeout = stopTimeout
         self._failing = False
+        self._restore: Callable[[], None] = lambda: None
         if container.onDown is None:
             container.onDown = self.failed
 
@@ -174,6 +176,9 @@ class Root:
         try:
             with self._stopsLater():
                 begin()
+            process = getattr(self.container, "_runsAs", None)
+            if process is not None:
+                self._restore = shedUnknown(process, runnerConfig())
         except Exception as error:
             self._showPlainly(error)
             raise
@@ -184,6 +189,8 @@ class Root:
 
         @return: what C{begin} returns; its failure has been dealt with.
         """
+        # The runner has read it.
+        self._restore()
         try:
             with self._stopsLater():
                 started = begin()
@@ -336,3 +343,6 @@ class RootService(MultiService):
     reactor: Any = None
     end: Callable[[int], object] = staticmethod(endProcess)
     stopTimeout = 60.0
+
+    # The process parameters, where it is the root of an application.
+    _runsAs: Any = None

@@ -4,6 +4,7 @@ The root's duties, under the real C{twistd}.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import textwrap
@@ -215,6 +216,35 @@ def test_stopBound(twistd) -> None:  # type: ignore[no-untyped-def]
     )
     assert running.wait() == 1
     assert "/tree/stuck: had not stopped after 0.1 s" in running.output
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_uidWithoutPasswdEntry(twistd, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """
+    An application becomes a user whom no password database knows, with the group of
+    the same number and no others.
+    """
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o777)
+    running = twistd(
+        """
+        import os
+        class Who(Service):
+            def startService(self):
+                print("ids", os.getresuid(), os.getresgid(), os.getgroups(), flush=True)
+                print("process", IProcess(application).uid, flush=True)
+                reactor.callWhenRunning(reactor.stop)
+        from svctree.service import IProcess
+        application = Application("app", uid=3999999)
+        Who().setServiceParent(application)
+        """
+    )
+    assert running.wait() == 0
+    ids = "(3999999, 3999999, 3999999)"
+    assert f"ids {ids} {ids} [3999999]" in running.output
+    assert "process 3999999" in running.output
+    assert "Traceback" not in running.output
 
 
 def test_ticket4406_secondSignal(twistd) -> None:  # type: ignore[no-untyped-def]
