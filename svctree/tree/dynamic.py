@@ -11,7 +11,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from zope.interface import implementer
 
+from svctree.interfaces import IComposite
 from svctree.tree.child import Child
 from svctree.tree.errors import TooManyChildren, UnknownOption
 from svctree.tree.shutdown import Shutdown
@@ -128,6 +130,7 @@ class DynamicSupervisor(Supervisor):
             raise TooManyChildren(self.path, self.maxChildren or 0)
 
 
+@implementer(IComposite)
 class PartitionSupervisor(Supervisor):
     """
     Supervises several copies of one service, and says which of them a key belongs to.
@@ -145,12 +148,17 @@ class PartitionSupervisor(Supervisor):
         super().__init__(**options)
         if partitions < 1:
             raise UnknownOption(f"{partitions!r} partitions, expected at least 1")
+        self.factory = factory
         self.partitions = partitions
         for number in range(partitions):
             self.addChild(partial(factory, number), str(number))
 
     def settings(self) -> dict[str, object]:
-        raise ValueError("the copies of a partition supervisor are made by the program")
+        """
+        @return: the keywords that make a supervisor with copies like these.
+        """
+        made = {"factory": self.factory, "partitions": self.partitions}
+        return {**made, **self._options()}
 
     def partitionOf(self, key: Hashable) -> Any:
         """

@@ -118,6 +118,12 @@ class Supervisor(MultiService):
                 f"{type(self).__name__} does not say what its settings are; expected "
                 "a method settings() of its own"
             )
+        return self._options()
+
+    def _options(self) -> dict[str, object]:
+        """
+        @return: those of our constructor's keywords that are not the usual ones.
+        """
         found: dict[str, object] = {
             "strategy": str(self.strategy),
             "maxRestarts": self.maxRestarts,

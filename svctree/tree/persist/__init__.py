@@ -10,6 +10,7 @@ anything of the file is read otherwise.
 
 from svctree.tree.persist.errors import (
     CannotDescribe,
+    CannotSave,
     DocumentError,
     EmptyPassphrase,
     MissingExtra,
@@ -26,6 +27,7 @@ from svctree.tree.persist.persistent import Persistent
 __all__ = [
     "KINDS",
     "CannotDescribe",
+    "CannotSave",
     "DocumentError",
     "EmptyPassphrase",
     "MissingExtra",

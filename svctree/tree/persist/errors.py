@@ -10,6 +10,7 @@ from svctree.tree.errors import TreeError
 
 __all__ = [
     "CannotDescribe",
+    "CannotSave",
     "DocumentError",
     "EmptyPassphrase",
     "MissingExtra",
@@ -40,6 +41,17 @@ class UnknownKind(PersistenceError, ValueError):
         )
         self.kind = kind
         self.known = tuple(known)
+
+
+class CannotSave(PersistenceError):
+    """
+    The application holds something that this kind of file cannot hold.
+    """
+
+    def __init__(self, kind: str, problem: str) -> None:
+        super().__init__(f"the application cannot be saved as {kind}: {problem}")
+        self.kind = kind
+        self.problem = problem
 
 
 class MissingExtra(PersistenceError):

@@ -11,6 +11,7 @@ from twisted.persisted import sob
 
 from svctree.tree.persist.document import readDocument, writeDocument
 from svctree.tree.persist.errors import (
+    CannotSave,
     NotSealed,
     PassphraseNeeded,
     UnknownKind,
@@ -32,11 +33,16 @@ def encode(application: object, kind: str) -> bytes:
     """
     @return: the content of a file that holds C{application}.
     @raise UnknownKind: C{kind} is not one of L{KINDS}.
+    @raise CannotSave: it holds something that this kind of file cannot hold.
     @raise CannotDescribe: as C{xml} or C{python}, a service does not say what its
         settings are.
     """
     if kind == "pickle":
-        return pickle.dumps(application, 2)
+        try:
+            return pickle.dumps(application, 2)
+        except (pickle.PicklingError, AttributeError, TypeError) as problem:
+            # What it raises depends on the object and on the version of Python.
+            raise CannotSave(kind, str(problem)) from problem
     if kind == "source":
         return writeSource(application)
     if kind == "xml":

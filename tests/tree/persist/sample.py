@@ -88,3 +88,10 @@ class Pair(MultiService):
 
     def settings(self) -> dict[str, object]:
         return {}
+
+
+def makePart(number: int) -> Strict:
+    """
+    A factory for partitions.
+    """
+    return Strict(number + 1.0)

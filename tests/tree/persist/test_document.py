@@ -25,8 +25,13 @@ from svctree.service import (
     Service,
     loadApplication,
 )
-from svctree.tree import BackOff, Supervisor
-from svctree.tree.persist import KINDS, CannotDescribe, DocumentError
+from svctree.tree import (
+    BackOff,
+    DynamicSupervisor,
+    PartitionSupervisor,
+    Supervisor,
+)
+from svctree.tree.persist import KINDS, CannotDescribe, CannotSave, DocumentError
 from svctree.tree.persist.document import readDocument, writeDocument
 from svctree.tree.persist.program import writeProgram
 from tests.tree.persist import sample
@@ -216,6 +221,43 @@ def test_supervision(kind: str, tmp_path: Path) -> None:
         "requires": ("queue",),
         "startTimeout": 2.0,
     }
+
+
+@pytest.mark.parametrize("kind", ["pickle", "xml", "python"])
+def test_partitions(kind: str, tmp_path: Path) -> None:
+    """
+    A supervisor of partitions makes its copies again.
+    """
+    copies = PartitionSupervisor(sample.makePart, 3, maxRestarts=9)
+    application = applicationOf(copies)
+    save(application, tmp_path / "file", kind, None)
+    (loaded,) = childrenOf(loadApplication(tmp_path / "file", kind))
+    assert shapeOf(loaded) == shapeOf(copies)
+    assert loaded.settings() == copies.settings()
+
+
+def test_dynamicChildren() -> None:
+    """
+    Children that are made as the program runs are none of a document's business, and
+    it says so.
+    """
+    jobs = DynamicSupervisor(sample.makeStrict)
+    with pytest.raises(CannotDescribe, match=r"^/#0 cannot be described: the c"):
+        writeDocument(applicationOf(jobs))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "source"])
+def test_cannotSave(kind: str, tmp_path: Path) -> None:
+    """
+    What cannot be saved is refused when it is saved, not when it is loaded; the file
+    that was there stays.
+    """
+    path = tmp_path / "file"
+    path.write_text("before")
+    odd = Ticker(odd={1, 2} if kind == "source" else lambda: 1)
+    with pytest.raises(CannotSave, match=f"cannot be saved as {kind}: "):
+        save(applicationOf(odd), path, kind, None)
+    assert path.read_text() == "before"
 
 
 def test_lambdaFactory() -> None:
