@@ -92,3 +92,32 @@ class TestHTTP(Lighttpd):
     protocol = "http"
     tcp = True
     location: ClassVar[dict[str, str]] = {'( "" =>': '( "/app" =>'}
+
+
+class Authorizer(Lighttpd):
+    """
+    mod_fastcgi in the mode C{authorizer}.
+    """
+
+    file = "lighttpd-authorizer.conf"
+    protocol = "fastcgi"
+
+    @classmethod
+    def front(cls, processes: Processes, folder: Path, text: str) -> FrontEnd:
+        files = folder / "files"
+        files.mkdir()
+        (files / "secret.txt").write_text("the secret")
+        return startLighttpd(processes, folder, text.replace("/srv/mysvc", str(files)))
+
+
+def test_authorizer() -> None:
+    """
+    An application in the role of an Authorizer lets lighttpd serve a file, or
+    answers in its place.
+    """
+    with Authorizer.running() as site:
+        allowed = site.client.ask("/secret.txt?act=size&n=0")
+        assert (allowed.status, allowed.text) == (200, "the secret"), site.explain()
+        for _ in range(3):
+            refused = site.client.ask("/secret.txt?act=status&code=403%20No")
+            assert (refused.status, refused.text) == (403, "odd"), site.explain()
