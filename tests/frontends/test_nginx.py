@@ -4,10 +4,13 @@ Behind nginx.
 
 from __future__ import annotations
 
+import concurrent.futures
 from pathlib import Path
 from typing import ClassVar
 
-from tests.frontends.checks import FrontEndChecks, Site, site
+import pytest
+
+from tests.frontends.checks import FrontEndChecks, site
 from tests.frontends.client import digest
 from tests.frontends.servers import FrontEnd, startNginx
 from tests.support.processes import Processes
@@ -120,13 +123,19 @@ class TestHTTPUnbuffered(Nginx):
     streams = True
 
 
-def test_threads() -> None:
+@pytest.mark.parametrize("model", ["single", "threaded", "prefork"])
+@pytest.mark.parametrize("made", [TestSCGI, TestFastCGI, TestFastCGIKept, TestUWSGI])
+def test_models(model: str, made: type[Nginx]) -> None:
     """
-    Workers with threads speak FastCGI as well.
+    Every worker model speaks every protocol.
     """
-    with TestFastCGIKept.running("--threads", "4") as made:
-        assert isinstance(made, Site)
+    with made.running("--workermodel", model) as site:
         for size in (1, 100_000):
-            answer = made.client.ask("/?act=body", "POST", bytes(size))
-            assert answer.text == digest(bytes(size))
-        assert made.client.act("environment").environ["wsgi.multithread"] is True
+            answer = site.client.ask("/?act=body", "POST", bytes(size))
+            assert answer.text == digest(bytes(size)), site.explain()
+        environ = site.client.act("environment").environ
+        assert environ["wsgi.multithread"] is (model == "threaded")
+        assert environ["wsgi.multiprocess"] is (model == "prefork")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = pool.map(lambda _: site.client.act("size", n=10), range(200))
+            assert all(answer.body == b"x" * 10 for answer in answers)
