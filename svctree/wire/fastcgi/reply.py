@@ -45,6 +45,7 @@ class FastCGIReply:
 
     @ivar keepAlive: the peer asked for it, and L{close} was not called.
     @cvar transparent: never; the body is cut into records.
+    @cvar endsSilently: the protocol has no word for the last answer on a connection.
     @ivar idle: see L{svctree.wire.contract.ICodec}.
     """
 
@@ -63,6 +64,7 @@ class FastCGIReply:
     )
 
     transparent = False
+    endsSilently = True
 
     def __init__(self) -> None:
         self._state = State.IDLE
