@@ -403,7 +403,7 @@ class Connection(Sink):
             # Its peer learns of the end by the end alone, and may hand the connection
             # to its next request as soon as it has the answer. So the end travels in
             # the answer's last segment.
-            self._send = self._sendWithEnd  # type: ignore[assignment]
+            self.endWithAnswer()
         if self._phase == FRESH:
             self._loop.wheel.arm(self, now + max(grace, _FRESH_GRACE))
         elif self._phase == IDLE:

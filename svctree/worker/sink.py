@@ -5,7 +5,8 @@ The sending side of a connection.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.worker.output import Output
 from svctree.wsgi import ClientGone
@@ -37,8 +38,16 @@ class Sink:
         self._loop = loop
         self._meter: IMeter = loop
         self._socket = sock
-        self._send = sock.send
+        self._send: Callable[[Any], int] = sock.send
         self._output: Output | None = None
+
+    def endWithAnswer(self) -> None:
+        """
+        The next answer is the last: let the end of the connection travel in its last
+        segment.
+        """
+        send = self._socket.send
+        self._send = lambda data: send(data, socket.MSG_MORE)
 
     def write(self, data: bytes) -> None:
         """

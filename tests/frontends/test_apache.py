@@ -66,11 +66,6 @@ class TestFastCGIKept(TestFastCGI):
     mod_proxy_fcgi with connections that are kept.
     """
 
-    # FastCGI has no word for "this was the last answer", and Apache may give a kept
-    # connection its next request in the moment in which a reload closes it. nginx
-    # asks again then, Apache does not.
-    reloads = False
-
     @classmethod
     def front(cls, processes: Processes, folder: Path, text: str) -> FrontEnd:
         return super().front(

@@ -194,6 +194,11 @@ class HTTPCodec(Rendering):
         self._state = _HEAD
         self._body = None
         self.idle = self._buffer is None
+        # The object serves the next request, too; _again() relies on this.
+        request = self._asked
+        request.bodyLength = 0
+        request.done = True
+        request.expectContinue = False
         return END
 
     def _break(self) -> None:
