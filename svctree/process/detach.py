@@ -18,6 +18,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Collection, Iterator
@@ -211,11 +212,14 @@ def detachProcess(keep: Collection[int] = ()) -> StatusPipe:
         if stream is not None:
             stream.flush()
     reader, writer = os.pipe()
+    # Before the fork: an interrupt at any moment must reach the daemon.
+    interrupts = _Interrupts()
     child = os.fork()
     if child:
         os.close(writer)
         os.waitpid(child, 0)
-        raise SystemExit(awaitDaemon(reader))
+        raise SystemExit(awaitDaemon(reader, interrupts=interrupts))
+    interrupts.restore()
     os.close(reader)
     os.setsid()
     # The second fork: who leads no session never gets a controlling terminal.
@@ -229,7 +233,32 @@ def detachProcess(keep: Collection[int] = ()) -> StatusPipe:
     return StatusPipe(writer)
 
 
-def awaitDaemon(reader: int, stream: TextIO | None = None) -> int:
+class _Interrupts:
+    """
+    Notes Ctrl-C instead of raising an exception somewhere.
+
+    @ivar fd: readable when there was one.
+    """
+
+    def __init__(self) -> None:
+        self.fd, self._writer = os.pipe()
+        self._previous = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        os.write(self._writer, b"x")
+
+    def restore(self) -> None:
+        """
+        Let it be an exception again.
+        """
+        signal.signal(signal.SIGINT, self._previous)
+        os.close(self.fd)
+        os.close(self._writer)
+
+
+def awaitDaemon(
+    reader: int, stream: TextIO | None = None, interrupts: _Interrupts | None = None
+) -> int:
     """
     Wait for a daemon's last word on its start, showing its progress on a terminal.
     An interrupt (Ctrl-C) ends the daemon too.
@@ -239,21 +268,28 @@ def awaitDaemon(reader: int, stream: TextIO | None = None) -> int:
     @return: the exit status for the waiting process.
     """
     stream = sys.stderr if stream is None else stream
+    interrupts = _Interrupts() if interrupts is None else interrupts
     progress = Progress(stream)
-    pid, status = 0, None
-    with os.fdopen(reader, encoding="utf-8") as pipe:
-        try:
-            for message in _messages(pipe):
+    pid, status, interrupted, told = 0, None, False, False
+    try:
+        for message in _messages(reader, interrupts.fd):
+            if message is None:
+                interrupted = True
+            else:
                 pid = message.get("pid", pid)
+            if interrupted and pid and not told:
+                told = _interrupt(pid)
+            if message is not None and not interrupted:
                 status = _understand(message, progress, stream, pid)
                 if status is not None:
                     return status
-        except KeyboardInterrupt:
-            progress.clear()
-            _giveUp(pid, pipe)
-            _complain(stream, "interrupted; the daemon was told to stop")
-            return 130
-    progress.clear()
+    finally:
+        os.close(reader)
+        interrupts.restore()
+        progress.clear()
+    if interrupted:
+        _complain(stream, "interrupted; the daemon was told to stop")
+        return 130
     who = f" (pid {pid})" if pid else ""
     _complain(
         stream,
@@ -301,9 +337,23 @@ def _descriptors() -> list[int]:
     return list(range(3, os.sysconf("SC_OPEN_MAX")))
 
 
-def _messages(pipe: TextIO) -> Iterator[dict[str, Any]]:
-    for line in pipe:
-        yield json.loads(line)
+def _messages(reader: int, interrupts: int) -> Iterator[dict[str, Any] | None]:
+    """
+    @return: each message as it comes, L{None} for an interrupt; ends with the pipe.
+    """
+    data = b""
+    while True:
+        readable, _, _ = select.select([reader, interrupts], [], [])
+        if interrupts in readable:
+            os.read(interrupts, 64)
+            yield None
+        if reader in readable:
+            chunk = os.read(reader, 65536)
+            if not chunk:
+                return
+            *lines, data = (data + chunk).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
 
 
 def _understand(
@@ -337,15 +387,15 @@ def _awaitEnd(pid: int) -> None:
             daemon.wait(_LAST_GRACE)
 
 
-def _giveUp(pid: int, pipe: TextIO) -> None:
-    daemon = Holder.of(pid) if pid else None
-    if daemon is None:
-        return
-    with daemon, contextlib.suppress(KeyboardInterrupt):
-        daemon.signal(signal.SIGINT)
-        # The pipe ends with the daemon.
-        for _ in pipe:
-            pass
+def _interrupt(pid: int) -> bool:
+    """
+    Pass an interrupt on; the pipe ends with the daemon.
+    """
+    daemon = Holder.of(pid)
+    if daemon is not None:
+        with daemon:
+            daemon.signal(signal.SIGINT)
+    return True
 
 
 def _complain(stream: TextIO, message: str, details: str = "") -> None:

@@ -13,6 +13,7 @@ import subprocess
 import termios
 import threading
 
+from svctree.control import ControlClient
 from tests.support.daemons import Daemon
 from tests.support.processes import alive, waitUntil
 
@@ -42,8 +43,8 @@ def slowRequest(daemon: Daemon, seconds: float) -> tuple[threading.Thread, list[
 
     thread = threading.Thread(target=ask)
     thread.start()
-    busy = "/sleep"
-    waitUntil(lambda: busy in daemon.command("status").stdout, "the request")
+    client = ControlClient(str(daemon.control))
+    waitUntil(lambda: "/sleep" in str(client.status()), "the request")
     return thread, answers
 
 

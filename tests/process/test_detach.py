@@ -173,6 +173,32 @@ def test_interrupt(processes: Processes, tmp_path: Path) -> None:
     waitUntil(lambda: not alive(pid), "its end")
 
 
+def test_earlyInterrupt(processes: Processes, tmp_path: Path) -> None:
+    """
+    An interrupt that comes before the daemon has said who it is reaches it as well.
+    """
+    note = tmp_path / "note"
+    code = (
+        "import os, sys\n"
+        "from svctree.process import detach\n"
+        "class Late(detach.StatusPipe):\n"
+        "    def __init__(self, fd):\n"
+        "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+        "        while os.path.exists(sys.argv[1]): pass\n"
+        "        super().__init__(fd)\n"
+        "detach.StatusPipe = Late\n"
+        "detach.detachProcess()\n"
+        "os.dup2(1, 2)\n"
+        "import signal; signal.pause()\n"
+    )
+    parent = processes.start([sys.executable, "-c", code, note])
+    pid = int(waitUntil(lambda: note.exists() and note.read_text(), "the daemon"))
+    parent.signal(signal.SIGINT)
+    note.unlink()
+    assert parent.wait() == 130
+    waitUntil(lambda: not alive(pid), "its end")
+
+
 def test_sweepsWhatWasLeft(tmp_path: Path) -> None:
     """
     The waiting parent removes an emptied pidfile and a dead socket for a daemon
