@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from svctree.wire.contract import (
     ABORT,
@@ -35,13 +35,17 @@ from svctree.wsgi.gateway import CUT, DONE, RESET
 if TYPE_CHECKING:
     from svctree.worker.loop import Loop
 
-__all__ = ["Connection"]
+__all__ = ["LATER", "Connection"]
 
-FRESH, IDLE, HEAD, BODY, WRITING, LINGERING, CLOSED = range(7)
+FRESH, IDLE, HEAD, BODY, QUEUED, WRITING, LINGERING, CLOSED = range(8)
 """
 What a connection waits for: its first byte, the next request, the rest of a head, more
-of a body, room for its output, the client's end. The deadline is that of the phase.
+of a body, a thread, room for its output, the client's end. The deadline is that of the
+phase.
 """
+
+LATER = -1
+"""An outcome: no thread is free, L{Connection.again} will be called."""
 
 _LINGER = 2.0
 """Seconds in which a refused client can read why, before its data meets a reset."""
@@ -68,6 +72,7 @@ class Connection(Sink):
         "_mask",
         "_phase",
         "_receive",
+        "_stream",
         "_then",
         "bucket",
         "codec",
@@ -89,6 +94,7 @@ class Connection(Sink):
         self._then: Callable[[], None] | None = None
         self._body: Body | None = None
         self._environ: dict[str, object] | None = None
+        self._stream: IO[bytes] | None = None
         self._line = b""
 
     def start(self) -> None:
@@ -216,18 +222,30 @@ class Connection(Sink):
         stream = body.stream()
         environ["wsgi.input"] = stream
         environ["CONTENT_LENGTH"] = str(body.size)
-        self._body = self._environ = None
-        try:
-            outcome = self._loop.serve(self, environ, self._line)
-        finally:
-            stream.close()
-            body.close()
-        return self._answered(outcome)
+        self._stream = stream
+        return self._answered(self._loop.serve(self, environ, self._line))
+
+    def again(self, environ: dict[str, object], line: bytes) -> None:
+        """
+        A thread is free for the request that had to wait.
+        """
+        if self._phase == QUEUED:
+            self._phase = IDLE
+            self._advance(self._rerun, environ, line)
+
+    def _rerun(self, environ: dict[str, object], line: bytes) -> Event:
+        return self._answered(self._loop.serve(self, environ, line))
 
     def _answered(self, outcome: int) -> Event:
         """
         An answer has been rendered: go on with what follows it.
         """
+        if outcome == LATER:
+            self._phase = QUEUED
+            self.detach(self._meter)
+            return None
+        if self._stream is not None:
+            self._dropBody()
         if outcome == RESET:
             self._reset()
             return None
@@ -388,6 +406,9 @@ class Connection(Sink):
 
     def _dropBody(self) -> None:
         if self._body is not None:
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
             self._body.close()
             self._body = self._environ = None
 

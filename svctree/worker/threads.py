@@ -22,8 +22,9 @@ Guarantees:
   the two is decided by C{list.pop} on the lease, which is atomic: whoever gets the
   connection has it.
 - At most C{maxthreads} requests run. When all do, a further thread keeps the house:
-  signals, the channel, and clients that are slow to take their answers. New requests
-  and connections wait in the kernel.
+  signals, the channel, and clients that are slow to take their answers; and it goes on
+  to accept and to read until C{maxqueue} requests wait for a thread. What comes then
+  waits in the kernel.
 - The number of spare threads stays between C{minspare} and C{maxspare}.
 """
 
@@ -34,15 +35,14 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from svctree.pool.scoreboard import BEAT, NOTE, STATE, THREADS, Cell, State
+from svctree.worker.connection import LATER, Connection
 from svctree.worker.loop import EVENTS, Loop
 from svctree.worker.timers import ITimed, Wheel
-
-if TYPE_CHECKING:
-    from svctree.worker.connection import Connection
 
 __all__ = ["ThreadedLoop"]
 
@@ -140,7 +140,7 @@ class ThreadedLoop(Loop):
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._threads: list[threading.Thread] = []
         self._counts: deque[tuple[int, int, int, int]] = deque()
-        self._later: list[Callable[[], None]] = []
+        self._later: deque[Callable[[], None]] = deque()
         self._ended = False
         # What has to be looked at even when no request can be taken: it is polled
         # alone then, and else stands in the poll set of everything.
@@ -276,17 +276,17 @@ class ThreadedLoop(Loop):
     def _lead(self, runner: _Runner) -> None:
         words = self._slot.words
         handlers = self.handlers
-        if self._busy >= self._limit:
-            self._waitForThread()
         while True:
-            while self._later:
-                self._later.pop()()
-                if self._leader is not runner:
-                    return
+            self._waitForThread()
+            if not self._runLater(runner):
+                return
             for fd, _ in self._batch:
                 handlers[fd]()
                 if self._leader is not runner:
                     return
+                if self._later:
+                    # The queue has grown: perhaps it is full.
+                    self._waitForThread()
             self._turnEnds()
             if self._over():
                 self._allOver()
@@ -329,11 +329,27 @@ class ThreadedLoop(Loop):
         self._later.append(otherwise)
         return False
 
+    def _runLater(self, runner: _Runner) -> bool:
+        """
+        Run what had to wait for a thread.
+
+        @return: whether C{runner} still leads.
+        """
+        while self._later and self._busy < self._limit:
+            self._later.popleft()()
+            if self._leader is not runner:
+                return False
+        return True
+
     def _waitForThread(self) -> None:
         """
-        All threads are busy: keep the house until one is not.
+        While all threads are busy and the queue is full, keep only the house.
         """
-        while self._busy >= self._limit and not self._over():
+        while (
+            self._busy >= self._limit
+            and len(self._later) >= self.config.maxQueue
+            and not self._over()
+        ):
             self._keepHouse(self._timeout())
             self.now = monotonic()
             self._account()
@@ -352,7 +368,10 @@ class ThreadedLoop(Loop):
         """
         runner = self._runners[threading.get_ident()]
         cell = runner.cell
-        assert cell is not None
+        if cell is None:
+            # All threads are busy, and there is room in the queue.
+            self._later.append(partial(connection.again, environ, line))
+            return LATER
         NOTE(cell.memory, 0, monotonic_ns(), len(line), line)
         if runner is not self._leader:
             # A pipelined request behind one that lost the lead.

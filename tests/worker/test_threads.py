@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.support.applications import hello, sleepy
 from tests.support.loops import RunningLoop, readResponse
 from tests.support.processes import waitUntil
@@ -193,3 +195,45 @@ def test_manyAtOnce() -> None:
         )
         assert report.current == []
         assert report.bytesOut % expected == 0
+
+
+@pytest.mark.parametrize("queue", [0, 3])
+def test_queue(queue: int) -> None:
+    """
+    With all threads busy C{maxqueue} requests are taken and wait for a thread; the
+    others, and all of them without a queue, wait in the kernel.
+    """
+    gate = Gate()
+    body = b"x" * 12_000_000  # more than the kernel holds
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
+    settings = {"workermodel": "threaded", "maxthreads": 2, "maxqueue": queue}
+    with RunningLoop(gate, **settings) as running:
+        busy = [running.connect() for _ in range(2)]
+        for sock in busy:
+            sock.sendall(GET)
+        waitUntil(lambda: gate.inside == 2, "all threads busy")
+        taken: list[int] = []
+
+        def post(number: int) -> None:
+            with running.connect(30) as sock:
+                sock.sendall(head + body)
+                taken.append(number)
+                readResponse(sock)
+
+        clients = [threading.Thread(target=post, args=[n]) for n in range(5)]
+        for client in clients[:queue]:
+            client.start()
+        waiting = running.loop._later  # type: ignore[attr-defined]
+        waitUntil(lambda: len(taken) == len(waiting) == queue, "the queue")
+        for client in clients[queue:]:
+            client.start()
+        time.sleep(0.3)  # what must not happen has time to happen
+        assert len(taken) == queue and gate.most == 2
+        gate.go.set()
+        for sock in busy:
+            readResponse(sock)
+            sock.close()
+        for client in clients:
+            client.join(20)
+            assert not client.is_alive()
+        waitUntil(lambda: running.slot.report().requests == 7, "the account")
