@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from svctree.tree.adapters import adapterFor, unadapted
+from svctree.tree.books import noteWhere
 from svctree.tree.children import TreeContainer
 from svctree.tree.errors import (
     AlreadyAChild,
@@ -146,6 +147,59 @@ class Membership(Starting):
 
     def _findNamed(self, name: str) -> Any:
         return self.namedServices.get(name)
+
+    def _startAdded(self, service: Any) -> Any:
+        """
+        Start a child that was added while this container runs.
+        """
+        stop = self._stops.get(id(service))
+        try:
+            if stop is not None:
+                stop.privileged = True
+                result: object = self._startAfter(stop)
+            else:
+                self._privilege(service)
+                result = self._callee(service).startService()
+        except BaseException:
+            self._detach(service)
+            raise
+        position = self._children.find(service)
+        if position < 0:
+            return None
+        starting = asDeferred(result)
+        if starting is None:
+            self._recordChild(service, Record.UP)
+            return None
+        if stop is None:
+            self._recordChild(service, Record.STARTING)
+        if self._startup is not None:
+            self._startup.watch(service, starting)
+            return None
+        return self._watchAdded(service, starting)
+
+    def _watchAdded(self, service: Any, starting: Deferred[Any]) -> Deferred[None]:
+        added = Waiters()
+        waiter = added.wait()
+
+        def up(result: object) -> object:
+            if self._recordOf(service) == Record.STARTING:
+                self._recordChild(service, Record.UP)
+            added.fire(None)
+            return result
+
+        def failed(failure: Failure) -> None:
+            record = self._recordOf(service)
+            if record in (Record.STARTING, Record.STOPPING, Record.FAILED):
+                path = join(self.path, keyOf(self, service))
+                if record != Record.FAILED:
+                    self._recordChild(service, Record.FAILED, failure)
+                noteWhere(failure, path)
+                self._detach(service)
+            if not added.fire(failure):
+                self._unheard(failure)
+
+        starting.addCallbacks(up, failed)
+        return waiter
 
     def removeService(self, service: Any) -> Any:
         """

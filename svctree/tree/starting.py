@@ -14,19 +14,19 @@ from twisted.python.failure import Failure
 from svctree.tree import events
 from svctree.tree.books import Calls, inWalk, isInherited, noteWhere
 from svctree.tree.bounds import Bound
-from svctree.tree.children import NOTHING, TreeContainer, Walk
-from svctree.tree.errors import PrivilegedPhaseIsSynchronous, RequirementMissing
+from svctree.tree.children import TreeContainer, Walk
+from svctree.tree.errors import RequirementMissing
 from svctree.tree.paths import join, keyOf
-from svctree.tree.results import Waiters, asDeferred, drive
+from svctree.tree.privileged import Privileged
+from svctree.tree.results import asDeferred, drive
 from svctree.tree.shutdown import ChildStop, cancelPending
 from svctree.tree.startup import Startup
 from svctree.tree.states import Record, State
-from svctree.tree.stopping import Stopping
 
 _log = Logger()
 
 
-class Starting(Stopping):
+class Starting(Privileged):
     """
     The layer of containers that starts.
 
@@ -364,120 +364,13 @@ class Starting(Stopping):
             if failure is not None:
                 self._startFailedLater(startup, failure)
 
-    def _startAdded(self, service: Any) -> Any:
-        """
-        Start a child that was added while this container runs.
-        """
-        stop = self._stops.get(id(service))
-        try:
-            if stop is not None:
-                stop.privileged = True
-                result: object = self._startAfter(stop)
-            else:
-                self._privilege(service)
-                result = self._callee(service).startService()
-        except BaseException:
-            self._detach(service)
-            raise
-        position = self._children.find(service)
-        if position < 0:
-            return None
-        starting = asDeferred(result)
-        if starting is None:
-            self._recordChild(service, Record.UP)
-            return None
-        if stop is None:
-            self._recordChild(service, Record.STARTING)
-        if self._startup is not None:
-            self._startup.watch(service, starting)
-            return None
-        return self._watchAdded(service, starting)
-
-    def _watchAdded(self, service: Any, starting: Deferred[Any]) -> Deferred[None]:
-        added = Waiters()
-        waiter = added.wait()
-
-        def up(result: object) -> object:
-            if self._recordOf(service) == Record.STARTING:
-                self._recordChild(service, Record.UP)
-            added.fire(None)
-            return result
-
-        def failed(failure: Failure) -> None:
-            record = self._recordOf(service)
-            if record in (Record.STARTING, Record.STOPPING, Record.FAILED):
-                path = join(self.path, keyOf(self, service))
-                if record != Record.FAILED:
-                    self._recordChild(service, Record.FAILED, failure)
-                noteWhere(failure, path)
-                self._detach(service)
-            if not added.fire(failure):
-                self._unheard(failure)
-
-        starting.addCallbacks(up, failed)
-        return waiter
-
-    # The privileged phase.
-
-    @inWalk
-    def privilegedStartService(self) -> None:
-        root = self._findRoot()
-        if root is None:
-            drive(self._privileging())
-        else:
-            root.privileged(lambda: drive(self._privileging()))
-
-    def _privileging(self) -> Calls:
-        children = self._children
-        done = 0
-        walk = children.walk()
-        try:
-            # What is added on the way has its turn as well.
-            while done < len(children.entries):
-                position, done = done, done + 1
-                service = children.entries[position]
-                if service is NOTHING or children.states[position] in _UNDER_WAY:
-                    continue
-                if id(service) in self._stops:
-                    # It cannot wait, and the child must not be called before.
-                    self._stops[id(service)].privileged = True
-                    continue
-                if isInherited(service, "privilegedStartService"):
-                    yield service._privileging()
-                else:
-                    self._privilege(service)
-                if children.entries[position] is service:
-                    children.states[position] = Record.PRIVILEGED
-        except BaseException:
-            walk.cut()
-            yield self._undoing()
-            raise
-        walk.cut()
-
-    def _privilege(self, service: Any) -> None:
-        result = self._callee(service).privilegedStartService()
-        if result is not None:
-            waiting = asDeferred(result)
-            if waiting is not None:
-                waiting.addErrback(lambda _: None)
-                waiting.cancel()
-                path = join(self.path, keyOf(self, service))
-                raise PrivilegedPhaseIsSynchronous(path, result)
-
     def _beforeStart(self) -> None:
         """
         Somebody, and not a walk from above, starts this container.
         """
 
-    def _findRoot(self) -> Any:
-        """
-        @return: what does the duties of a root for this container, if it has them.
-        """
-        return None
-
 
 _ON_THE_WAY = frozenset([Record.STARTING, Record.STOPPING])
 
-_UNDER_WAY = frozenset([Record.PRIVILEGED, Record.STARTING, Record.UP])
 
 __all__ = ["Starting"]

@@ -1,41 +1,29 @@
 """
-How a supervisor starts, ends and restarts its children.
+What a supervisor does about children that go down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from svctree.tree import events
-from svctree.tree.books import noteWhere
-from svctree.tree.bounds import Bound, Nap
+from svctree.tree.bounds import Nap
 from svctree.tree.child import Child
-from svctree.tree.errors import (
-    DoNotRestart,
-    Ignore,
-    StartTimedOut,
-    StopOverran,
-    StopTree,
-)
-from svctree.tree.errors import (
-    Shutdown as ShutDown,
-)
-from svctree.tree.results import asDeferred
-from svctree.tree.shutdown import ChildStop, Shutdown
+from svctree.tree.ending import Ending
+from svctree.tree.errors import DoNotRestart, StopTree
+from svctree.tree.errors import Shutdown as ShutDown
 from svctree.tree.spec import Restart, Strategy
-from svctree.tree.states import TO_BE_STOPPED, Record
+from svctree.tree.states import Record
 
 if TYPE_CHECKING:
     from svctree.tree.supervisor import Supervisor
 
-Ending = tuple[bool, Any]
 
-
-class Supervision:
+class Supervision(Ending):
     """
     The mechanics of one supervisor.
 
@@ -44,7 +32,7 @@ class Supervision:
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+        super().__init__(supervisor)
         self._generation = 0
         self._queue: list[Child] = []
         self._working = False
@@ -59,237 +47,6 @@ class Supervision:
         for child in list(self._supervisor._books.values()):
             child.busy = False
             child.rest()
-
-    def children(self) -> list[Child]:
-        """
-        @return: the children in the order in which they start.
-        """
-        return [child for level in self.levels() for child in level]
-
-    def levels(self) -> list[list[Child]]:
-        """
-        @return: the children in groups that start together.
-        """
-        supervisor = self._supervisor
-        services = list(supervisor._children)
-        if supervisor._order:
-            levels = supervisor._order.levels(services)
-        else:
-            levels = [[service] for service in services]
-        return [[supervisor._child(each) for each in level] for level in levels]
-
-    # Starting one child.
-
-    def start(self, child: Child) -> Deferred[None] | None:
-        """
-        Start a child that is down.
-
-        @return: L{None} if it is up, or has nothing to do; else a Deferred that
-            fires when it is up, or fails when it has failed and, if it was too
-            slow, was stopped.
-        """
-        supervisor, service = self._supervisor, child.service
-        child.fell = None
-        before = supervisor._recordOf(service)
-        supervisor._setRecord(service, Record.STARTING)
-        try:
-            result = supervisor._callee(service).startService()
-        except Ignore:
-            child.ignored = True
-            supervisor._recordChild(service, Record.STOPPED, "ignored", old=before)
-            return None
-        except BaseException:
-            self._failed(child, Failure(), before)
-            raise
-        starting = supervisor._pendingStart(service, result)
-        if starting is None:
-            self._up(child, before)
-            return None
-        if not starting.called:
-            supervisor._tell(service, before, Record.STARTING)
-            before = Record.STARTING
-        return self._wait(child, starting, before)
-
-    def _wait(
-        self, child: Child, starting: Deferred[Any], before: int
-    ) -> Deferred[None]:
-        supervisor = self._supervisor
-        started: Deferred[None] = Deferred()
-        child.starting = starting
-        late = False
-
-        def up(result: object) -> object:
-            if not late:
-                child.starting = None
-                try:
-                    if supervisor._recordOf(child.service) == Record.STARTING:
-                        self._up(child, before)
-                except BaseException:
-                    started.errback(Failure())
-                else:
-                    started.callback(None)
-            return result
-
-        def failed(failure: Failure) -> None:
-            if late:
-                return
-            child.starting = None
-            if failure.check(Ignore):
-                child.ignored = True
-                supervisor._recordChild(child.service, Record.STOPPED, "ignored")
-                started.callback(None)
-                return
-            if supervisor._recordOf(child.service) == Record.STARTING:
-                self._failed(child, failure, before)
-            started.errback(failure)
-
-        def expired() -> None:
-            nonlocal late
-            late = True
-            child.starting = None
-            timeout = child.spec.startTimeout or 0.0
-            failure = Failure(StartTimedOut(supervisor._pathOf(child), timeout))
-
-            def ended(_: object) -> None:
-                self._failed(child, failure, supervisor._recordOf(child.service))
-                started.errback(failure)
-
-            # First the start, then the service: it must not come up behind us.
-            starting.cancel()
-            self.end(child).addCallback(ended)
-
-        starting.addCallbacks(up, failed)
-        Bound(starting, supervisor._clock(), child.spec.startTimeout, expired)
-        return started
-
-    def _up(self, child: Child, before: int) -> None:
-        """
-        @raise Exception: it went down again before it was up.
-        """
-        supervisor, service = self._supervisor, child.service
-        fell, child.fell = child.fell, None
-        if fell is not None and fell[0] is not None:
-            self._failed(child, fell[0], before)
-            fell[0].raiseException()
-        child.up(supervisor._clock())
-        supervisor._recordChild(service, Record.UP, old=before)
-        supervisor._watchHealth(child)
-        if fell is not None:
-            busy, child.busy = child.busy, False
-            supervisor.childDown(service, None)
-            child.busy = busy
-
-    def _failed(self, child: Child, failure: Failure, before: int) -> None:
-        supervisor = self._supervisor
-        noteWhere(failure, supervisor._pathOf(child))
-        supervisor._recordChild(child.service, Record.FAILED, failure, old=before)
-
-    # Ending one child.
-
-    def end(self, child: Child) -> Deferred[Ending]:
-        """
-        Stop a child if there is anything to stop.
-
-        @return: a Deferred that fires with the success and the result, and never
-            fails; at the latest when the child's C{stopTimeout} is over.
-        """
-        supervisor, service = self._supervisor, child.service
-        child.rest()
-        stop = supervisor._stops.get(id(service))
-        if stop is not None:
-            return _ending(stop)
-        record = supervisor._recordOf(service)
-        if record not in TO_BE_STOPPED:
-            return succeed((True, None))
-        stop = ChildStop(service, child.starting)
-        child.starting = None
-        supervisor._setRecord(service, Record.STOPPED)
-        callee = supervisor._callee(service)
-        kill = getattr(service, "killService", None)
-        howToStop = callee.stopService
-        if child.spec.stopTimeout == 0 and kill is not None:
-            howToStop = kill
-        try:
-            result = howToStop()
-        except BaseException:
-            failure = Failure()
-            supervisor._tell(service, record, Record.STOPPED, failure)
-            stop.finish(False, failure)
-            return succeed((False, failure))
-        stopping = asDeferred(result)
-        if stopping is None:
-            supervisor._tell(service, record, Record.STOPPED)
-            stop.finish(True, result)
-            return succeed((True, result))
-        return self._awaitEnd(child, record, stop, stopping)
-
-    def _awaitEnd(
-        self, child: Child, record: int, stop: ChildStop, stopping: Deferred[Any]
-    ) -> Deferred[Ending]:
-        supervisor, service = self._supervisor, child.service
-        if not stopping.called:
-            supervisor._recordChild(service, Record.STOPPING, old=record)
-            record = Record.STOPPING
-        supervisor._stops[id(service)] = stop
-
-        def done(success: bool, value: Any) -> None:
-            if supervisor._stops.get(id(service)) is stop:
-                del supervisor._stops[id(service)]
-            reason = None if success else value
-            supervisor._recordChild(service, Record.STOPPED, reason, old=record)
-
-        def overdue() -> None:
-            timeout = child.spec.stopTimeout or 0.0
-            path = supervisor._pathOf(child)
-            failure = Failure(StopOverran(path, timeout))
-            supervisor._leaveBehind(service, path, failure)
-            stop.giveUp(stopping, failure)
-
-        stop.tell(done)
-        ending = _ending(stop)
-        stop.follow(stopping)
-        self._bound(stopping, child, overdue)
-        return ending
-
-    def _bound(
-        self, stopping: Deferred[Any], child: Child, overdue: Callable[[], None]
-    ) -> None:
-        """
-        Have C{overdue} called when a child takes too long to stop.
-        """
-        Bound(stopping, self._supervisor._clock(), child.spec.stopTimeout, overdue)
-
-    def bringDown(self, rollback: bool) -> Deferred[list[Ending]]:
-        """
-        End all children, the last one first.
-
-        @return: what the supervisor's C{stopService} returns.
-        """
-        supervisor = self._supervisor
-        shutdown = supervisor._shutdown = Shutdown(supervisor, rollback)
-        outcomes: list[Any] = []
-        waiter = shutdown.wait()
-        going = Deferred.fromCoroutine(self._bringDown(shutdown))
-        going.addCallback(lambda _: outcomes.append(shutdown.complete()))
-        going.addErrback(supervisor._unheard)
-        if outcomes:
-            # Its news has gone to the waiter; this one is there at once.
-            waiter.addErrback(lambda _: None)
-            outcome = outcomes[0]
-            return fail(outcome) if isinstance(outcome, Failure) else succeed(outcome)
-        return waiter
-
-    async def _bringDown(self, shutdown: Shutdown) -> None:
-        supervisor = self._supervisor
-        for level in reversed(self.levels()):
-            ends = [
-                (supervisor._pathOf(child), self.end(child))
-                for child in reversed(level)
-                if supervisor._mustEnd(child.service)
-            ]
-            for path, ending in ends:
-                success, value = await ending
-                shutdown.note(path, success, value)
 
     # Restarting.
 
@@ -470,10 +227,4 @@ def _isTemporary(child: Child) -> bool:
     return child.spec.restart is Restart.TEMPORARY
 
 
-def _ending(stop: ChildStop) -> Deferred[Ending]:
-    ending: Deferred[Ending] = Deferred()
-    stop.tell(lambda success, value: ending.callback((success, value)))
-    return ending
-
-
-__all__ = ["Ending", "Supervision"]
+__all__ = ["Supervision"]
