@@ -73,9 +73,11 @@ def escape(value: object) -> str:
     """
     @return: C{value} for a place between quotes; C{-} for nothing.
     """
-    text = str(value) if value is not None else ""
-    if not text:
+    if not value:
         return "-"
+    text = str(value)
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -93,13 +95,16 @@ def _requestLine(one: Answered) -> str:
         return "-"
     protocol = one.environ.get("SERVER_PROTOCOL", "")
     method = one.environ["REQUEST_METHOD"]
-    return escape(f"{method} {_target(one)} {protocol}".rstrip())
+    return escape(f"{method} {_target(one)} {protocol}")
 
 
 def _user(one: Answered) -> str:
     if one.environ.get("REMOTE_USER"):
         return escape(one.environ["REMOTE_USER"])
-    kind, _, text = str(one.environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    given = one.environ.get("HTTP_AUTHORIZATION")
+    if not given:
+        return "-"
+    kind, _, text = str(given).partition(" ")
     if kind.lower() != "basic":
         return "-"
     try:
@@ -158,22 +163,22 @@ def compileFormat(text: str) -> Callable[[Answered], str]:
     if text == "json":
         return _jsonLine
     text = _NAMED.get(text, text)
-    parts: list[Atom] = []
+    atoms: list[Atom] = []
+    template = ""
     end = 0
     for found in _ATOM.finditer(text):
-        parts += _literal(text[end : found.start()])
+        template += _literal(text[end : found.start()]) + "%s"
         end = found.end()
-        parts.append(_atom(found[1], found[2], found[3]))
-    parts += _literal(text[end:])
-    return lambda one: "".join([part(one) for part in parts]) + "\n"
+        atoms.append(_atom(found[1], found[2], found[3]))
+    template += _literal(text[end:]) + "\n"
+    return lambda one: template % tuple([atom(one) for atom in atoms])
 
 
-def _literal(text: str) -> list[Atom]:
+def _literal(text: str) -> str:
     unknown = re.search(r"%\([^)]*\)?.?", text)
     if unknown:
         raise FormatError(f"{unknown[0]} is no atom, expected one such as %(h)s")
-    text = text.replace("%%", "%")
-    return [lambda one: text] if text else []
+    return text.replace("%%", "%").replace("%", "%%")
 
 
 def _atom(name: str | None, kind: str | None, letter: str | None) -> Atom:
