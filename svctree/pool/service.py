@@ -11,9 +11,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.components import registerAdapter
 from zope.interface import implementer
 
 from svctree.interfaces import (
+    IDescribable,
     IDrained,
     IHurried,
     IListener,
@@ -23,6 +25,7 @@ from svctree.interfaces import (
     IScalable,
 )
 from svctree.pool.autoreload import Autoreload
+from svctree.pool.description import PoolDescription
 from svctree.pool.errors import PoolError, ScaleError
 from svctree.pool.models import model
 from svctree.pool.report import describePool
@@ -81,6 +84,13 @@ class PoolService(Service):
         self._shared: Shared | None = None
         self._succession: Succession | None = None
         self._watchers: list[Watch | Autoreload] = []
+
+    @property
+    def wanted(self) -> tuple[str | IListener, ...]:
+        """
+        The listeners as they were given.
+        """
+        return self._listeners
 
     # -- start and stop
 
@@ -276,6 +286,9 @@ class PoolService(Service):
         @return: the pool, its generations and workers as plain data.
         """
         return describePool(self, self._shared)
+
+
+registerAdapter(PoolDescription, PoolService, IDescribable)
 
 
 def _serving(workers: int) -> str:
