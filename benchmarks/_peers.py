@@ -68,6 +68,11 @@ ONE_THREAD = [
     ),
 ]
 
+PREFORK = [
+    svctree("svctree prefork 2", "--workermodel", "prefork", "--workers", "2"),
+    svctree("svctree prefork 1", "--workermodel", "prefork", "--workers", "1"),
+]
+
 FOUR_THREADS = [
     svctree(
         "svctree threaded 4",
