@@ -39,23 +39,20 @@ def test_twiceDead() -> None:
     """
     clock = Clock()
     service = ReaperService(1.0, clock)
-    dead, living = os.fork(), 0
-    if dead == 0:
-        os._exit(0)
-    living = os.fork()
-    if living == 0:
-        signal.pause()
-        os._exit(0)
-    waitUntil(lambda: "Z" in Path(f"/proc/{dead}/stat").read_text(), "its death")
+    dead = subprocess.Popen(["true"])
+    living = subprocess.Popen(["sleep", "60"])
+    stat = Path(f"/proc/{dead.pid}/stat")
+    waitUntil(lambda: " Z " in stat.read_text(), "its death")
     service.startService()
-    assert Path(f"/proc/{dead}").exists()
+    assert stat.exists()
     clock.advance(1.0)
-    assert not Path(f"/proc/{dead}").exists()
-    assert Path(f"/proc/{living}").exists()
+    assert not stat.exists()
+    assert Path(f"/proc/{living.pid}").exists()
     service.stopService()
     assert clock.getDelayedCalls() == []
-    os.kill(living, signal.SIGKILL)
-    os.waitpid(living, 0)
+    dead.wait()
+    living.kill()
+    living.wait()
 
 
 @needsRoot
