@@ -258,7 +258,8 @@ class Books(Service, TreeContainer):
         """
         Publish the transition of a child. Containers of ours speak for themselves.
         """
-        if not isinstance(service, TreeContainer):
+        told = new == Record.FAILED or new == Record.CRASHED or self._isLoud()
+        if told and not isinstance(service, TreeContainer):
             path = join(self.path, keyOf(self, service))
             self._announce(service, path, old, new, reason)
 

@@ -166,7 +166,7 @@ class Membership(Starting):
         position = self._children.find(service)
         if position < 0:
             return None
-        starting = asDeferred(result)
+        starting = None if result is None else asDeferred(result)
         if starting is None:
             self._recordChild(service, Record.UP)
             return None
@@ -215,7 +215,8 @@ class Membership(Starting):
         epoch.number += 1
         self._flushWalks()
         record = self._children.states[position]
-        path = join(self.path, keyOf(self, service))
+        # In a crowd nobody is going to be told.
+        path = join(self.path, keyOf(self, service)) if self._isLoud() else self.path
         callee = self._callee(service)
         startup = self._startup
         starting = self._forgetStart(service)

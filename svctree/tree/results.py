@@ -21,6 +21,8 @@ def asDeferred(result: object) -> Deferred[Any] | None:
         coroutine), else L{None}: whatever else a service returns is ignored, as
         Twisted does.
     """
+    if result is None:
+        return None
     if isinstance(result, Deferred):
         return result
     if inspect.iscoroutine(result):
