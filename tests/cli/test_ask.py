@@ -19,7 +19,7 @@ BUSY = """\
 import os, time
 def application(environ, start_response):
     open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
-    time.sleep(1.5)
+    time.sleep(5)
     start_response("200 OK", [])
     return [b"held"]
 """
@@ -136,7 +136,7 @@ def test_statusWhileBusy(site: Site) -> None:
     asking.start()
     waitUntil((site.folder / "held").exists, "the request to begin")
     shown = site.svctree("status").stdout
-    asking.join(10.0)
+    asking.join(20.0)
     assert " busy " in shown
     assert "GET / " in shown
 

@@ -28,7 +28,7 @@ HELD = """\
 import os, time
 def application(environ, start_response):
     open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
-    time.sleep(3)
+    time.sleep(4)
     start_response("200 OK", [])
     return [b"held"]
 """

@@ -83,7 +83,7 @@ def test_noWait(site: Site) -> None:
     """
     C{--no-wait} returns at once.
     """
-    site.app(code=HELD.format(seconds=1.0))
+    site.app(code=HELD.format(seconds=5))
     pid = site.start()
 
     def ask() -> None:
@@ -96,7 +96,7 @@ def test_noWait(site: Site) -> None:
     done = site.svctree("stop", "--no-wait")
     assert (done.returncode, done.stdout) == (0, f"asked pid {pid} to stop\n")
     assert alive(pid)
-    waitUntil(lambda: not alive(pid), "the daemon to end")
+    waitUntil(lambda: not alive(pid), "the daemon to end", 20.0)
     asking.join(5.0)
 
 
