@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.wire.cgi import CGICodec, variablesFrom
 from svctree.wire.contract import (
-    ABORT,
     END,
     REQUEST_VARIABLES,
     ICodec,
@@ -242,10 +241,16 @@ class Once:
         return False
 
     def _converse(self, codec: ICodec, peer: Peer) -> bool:
+        body = Body(self._config.bufferRequest)
+        try:
+            return self._takeRequest(codec, peer, body)
+        finally:
+            body.close()
+
+    def _takeRequest(self, codec: ICodec, peer: Peer, body: Body) -> bool:
         config = self._config
         environ: dict[str, Any] = {}
-        body: Body | None = None
-        ended = False
+        began = ended = False
         event = codec.nextEvent()
         while True:
             if event is None:
@@ -253,7 +258,7 @@ class Once:
                     peer.finish(False)
                     return False
                 data = peer.receive(
-                    config.headerTimeout if body is None else config.bodyTimeout
+                    config.bodyTimeout if began else config.headerTimeout
                 )
                 ended = not data
                 event = codec.feed(data)
@@ -262,21 +267,19 @@ class Once:
                 environ = event.environ
                 if event.done:
                     return self._answer(environ, codec, peer)
-                body = Body(config.bufferRequest)
+                began = True
                 if event.expectContinue:
                     peer.write(codec.interim(100))
             elif isinstance(event, Reply):
                 peer.write(event.data)
-            elif event is ABORT:
-                body = None
             elif event is END:
-                assert body is not None
-                environ["wsgi.input"] = body.stream()
-                environ["CONTENT_LENGTH"] = str(body.size)
-                return self._answer(environ, codec, peer)
+                with body.stream() as stream:
+                    environ["wsgi.input"] = stream
+                    environ["CONTENT_LENGTH"] = str(body.size)
+                    return self._answer(environ, codec, peer)
             elif isinstance(event, bytes):
-                assert body is not None
                 body.add(event)
+            # After an ABORT the codec confirms it, and then takes nothing more.
             event = codec.nextEvent()
 
     def _answer(self, environ: dict[str, Any], codec: ICodec, peer: Peer) -> bool:

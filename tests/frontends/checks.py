@@ -153,6 +153,7 @@ class FrontEndChecks(Configuration):
     @cvar streams: pieces arrive as they are produced.
     @cvar oneProcess: the same worker answers every request.
     @cvar requests: how many of all sorts.
+    @cvar clients: how many ask at the same time.
     @cvar aborts: how many of each sort.
     @cvar kept: connections that the front end keeps open when nobody asks.
     """
@@ -165,6 +166,7 @@ class FrontEndChecks(Configuration):
     kept: ClassVar[int] = 0
     requests: ClassVar[int] = MIXED
     aborts: ClassVar[int] = 20
+    clients: ClassVar[int] = CLIENTS
 
     def test_query(self, site: Site) -> None:
         """
@@ -381,10 +383,10 @@ class FrontEndChecks(Configuration):
         descriptor, no stuck worker.
         """
         before = site.worker()
-        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        with concurrent.futures.ThreadPoolExecutor(self.clients) as pool:
             shares = [
-                pool.submit(self.share, site, number, self.requests // CLIENTS)
-                for number in range(CLIENTS)
+                pool.submit(self.share, site, number, self.requests // self.clients)
+                for number in range(self.clients)
             ]
             wrong = [error for share in shares for error in share.result()]
         assert not wrong, (wrong[:5], site.explain())

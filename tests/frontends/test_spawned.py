@@ -119,7 +119,9 @@ class CGI(Spawned):
     name = "app.cgi"
     location: ClassVar[dict[str, str]] = {'ScriptAlias "/"': 'ScriptAlias "/app/"'}
     oneProcess = False
-    requests = 40
+    # Each takes the better part of a second of processor time.
+    requests = 24
+    clients = 2
     aborts = 2
     module: ClassVar[str]
 
