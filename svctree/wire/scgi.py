@@ -1,5 +1,5 @@
 """
-SCGI, as L{https://python.ca/scgi/protocol.txt} defines it.
+SCGI, as U{https://python.ca/scgi/protocol.txt} defines it.
 
 A request is a netstring of NUL-separated names and values, then the body. The front
 end is taken at its word and no further: what is not exactly the protocol closes the

@@ -3,24 +3,24 @@ Taking connections from listening sockets that several workers share.
 
 Policy:
 
-- The sockets are registered with C{EPOLLEXCLUSIVE}: one connection wakes one worker,
-  and never one that is busy with a request, since that one is not waiting.
-- Where workers share the sockets, a worker takes one connection at a time, when it is
-  woken and after each request while there are more, and looks at once for its request.
-  So connections spread over the workers as fast as these have time for them, nobody
-  holds what an idle neighbour could serve, and who comes late waits no longer than who
-  is connected already. A worker alone empties the queue.
-- The kernel wakes the first in the order of registration that is idle: always the same
-  one, as long as clients only connect and do not ask yet. Who has accepted registers
-  anew, and so goes to the end of the line. (Measured: of 32 such connections one worker
-  of four got all, with this each got 8.)
-- Who stops accepting takes one more connection of each socket: the kernel may have
-  woken this worker for it, and then nobody else.
-- When descriptors or memory have run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), the
-  connections stay in the kernel's queue, and the sockets leave the poll set, so that
-  the processor is not spent on trying. They come back when a connection of this
-  worker ends, or after a moment, since other processes free descriptors, too.
-- A connection that was reset in the queue (ECONNABORTED) is passed over.
+  - The sockets are registered with C{EPOLLEXCLUSIVE}: one connection wakes one
+    worker, and never one that is busy with a request, since that one is not waiting.
+  - Where workers share the sockets, a worker takes one connection at a time, when it
+    is woken and after each request while there are more, and looks at once for its
+    request. So connections spread over the workers as fast as these have time for
+    them, nobody holds what an idle neighbour could serve, and who comes late waits no
+    longer than who is connected already. A worker alone empties the queue.
+  - The kernel wakes the first in the order of registration that is idle: always the
+    same one, as long as clients only connect and do not ask yet. Who has accepted
+    registers anew, and so goes to the end of the line. (Measured: of 32 such
+    connections one worker of four got all, with this each got 8.)
+  - Who stops accepting takes one more connection of each socket: the kernel may have
+    woken this worker for it, and then nobody else.
+  - When descriptors or memory have run out (EMFILE, ENFILE, ENOBUFS, ENOMEM), the
+    connections stay in the kernel's queue, and the sockets leave the poll set, so
+    that the processor is not spent on trying. They come back when a connection of
+    this worker ends, or after a moment, since other processes free descriptors, too.
+  - A connection that was reset in the queue (ECONNABORTED) is passed over.
 """
 
 from __future__ import annotations
