@@ -18,14 +18,14 @@ another thread.
 
 Guarantees:
 
-- A connection belongs to the leader, or to the thread that runs its request. Which of
-  the two is decided by C{list.pop} on the lease, which is atomic: whoever gets the
-  connection has it.
-- At most C{maxthreads} requests run. When all do, a further thread keeps the house:
-  signals, the channel, and clients that are slow to take their answers; and it goes on
-  to accept and to read until C{maxqueue} requests wait for a thread. What comes then
-  waits in the kernel.
-- The number of spare threads stays between C{minspare} and C{maxspare}.
+  - A connection belongs to the leader, or to the thread that runs its request. Which
+    of the two is decided by C{list.pop} on the lease, which is atomic: whoever gets
+    the connection has it.
+  - At most C{maxthreads} requests run. When all do, a further thread keeps the house:
+    signals, the channel, and clients that are slow to take their answers; and it goes
+    on to accept and to read until C{maxqueue} requests wait for a thread. What comes
+    then waits in the kernel.
+  - The number of spare threads stays between C{minspare} and C{maxspare}.
 """
 
 from __future__ import annotations
