@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from svctree.pool import messages
+from svctree.pool.deadline import Deadline
 from svctree.pool.errors import BootError
 from svctree.pool.link import ZygoteLink
 from svctree.pool.messages import Message
@@ -33,6 +34,19 @@ _ABANDON_DEADLINE = 0.2
 # How often the workers of a dead zygote are looked for; nobody reports their end.
 _ORPHAN_INTERVAL = 0.05
 
+# A zygote does what it is told within milliseconds; one that was stopped, or that
+# hangs, is of no use.
+_MOST_SILENCE = 5.0
+
+# A zygote kills workers that are late. So much later its master does, and kills it.
+_LATE = 0.5
+
+# Besides the time that each worker has to boot: for the forks.
+_FORK_TIME = 1.0
+
+# The pings that only look whether the zygote listens; nobody waits for the answer.
+_PROBE = 0
+
 
 class Generation:
     """
@@ -42,6 +56,7 @@ class Generation:
     @ivar isReady: the full number of workers was ready once.
     @ivar isGone: no process of it is left.
     @ivar retiring: it was told to end.
+    @ivar since: when it began to serve (reactor's seconds).
     """
 
     def __init__(
@@ -61,12 +76,17 @@ class Generation:
         self.number = number
         self._onDown = onDown
         self.files: list[str] = []
+        self.since = 0.0
         self.isReady = self.isGone = self.retiring = False
         self._loaded = False
         self._failure: BootError | None = None
         self._readyWaiters: list[Deferred[None]] = []
         self._goneWaiters: list[Deferred[None]] = []
-        self._timer: IDelayedCall | None = None
+        self._bootLimit: Deadline | None = None
+        self._silence: Deadline | None = None
+        self._lastResort: Deadline | None = None
+        self._nextLook: IDelayedCall | None = None
+        self._probes = 0
         self._pings: dict[int, Deferred[None]] = {}
         self._link = ZygoteLink(shared.reactor, self._received, self._zygoteEnded)
         self.roster = Roster(self, shared, target)
@@ -104,16 +124,24 @@ class Generation:
             self._failure = BootError(f"no process for the pool's zygote: {error}")
             self._becomeGone()
         else:
-            self._timer = self._shared.reactor.callLater(
+            self._bootLimit = self._deadline(
                 self._shared.settings.bootTimeout, self._loadTimedOut
             )
         return waiter
 
+    def _deadline(self, seconds: float, expired: Callable[[], None]) -> Deadline:
+        return Deadline(self._shared.reactor, seconds, expired)
+
     def _received(self, message: Message) -> None:
-        self._handlers[type(message)](message)
+        self._expectAnswer(0)
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            _log.warn("{pool}: {message}?", pool=self._shared.name, message=message)
+        else:
+            handler(message)
 
     def _hasLoaded(self, message: messages.Loaded) -> None:
-        self._cancelTimer()
+        self._limitBoot(None)
         self._loaded = True
         self.files = message.files
         if self._shared.settings.preload:
@@ -124,13 +152,19 @@ class Generation:
                 seconds=message.seconds,
                 generation=self.number,
             )
-        self.roster.fill()
+        self._limitBoot(
+            self._deadline(
+                self._shared.settings.bootTimeout + _FORK_TIME, self._bootTimedOut
+            )
+        )
+        self.roster.open()
 
     def enoughWorkers(self) -> None:
         """
         The roster is full.
         """
-        if not self.isReady and self._failure is None:
+        if not self.isReady and self._failure is None and not self.retiring:
+            self._limitBoot(None)
             self.isReady = True
             self._tell(self._readyWaiters, None)
 
@@ -155,7 +189,6 @@ class Generation:
         self.retire(0.0, False, _ABANDON_DEADLINE)
 
     def _loadTimedOut(self) -> None:
-        self._timer = None
         self.cannotBoot(
             BootError(
                 f"the import of {self._shared.settings.application} took longer than "
@@ -163,10 +196,19 @@ class Generation:
             )
         )
 
-    def _cancelTimer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _bootTimedOut(self) -> None:
+        self.cannotBoot(
+            BootError(
+                f"{self.roster.readyCount()} of {self.roster.target} workers of pool "
+                f"{self._shared.name!r} were ready within boot-timeout = "
+                f"{self._shared.settings.bootTimeout:g} s"
+            )
+        )
+
+    def _limitBoot(self, limit: Deadline | None) -> None:
+        if self._bootLimit is not None:
+            self._bootLimit.cancel()
+        self._bootLimit = limit
 
     def _notice(self, message: messages.Notice) -> None:
         _log.warn("{pool}: {text}", pool=self._shared.name, text=message.text)
@@ -183,15 +225,45 @@ class Generation:
         @return: fires when no process of this generation is left.
         """
         self.retiring = True
-        self._cancelTimer()
+        self._limitBoot(None)
         self.roster.retireAll()
         self.send(messages.Retire(0, grace, drain, deadline))
         if not self._loaded:
             # It runs the application's import, and does not read messages.
             self._link.kill(signal.SIGKILL)
-        if self.zygote is None and not self.isGone:
+        if not self.isGone:
+            self._endBy(deadline + _LATE)
+        if self._link.ended:
             self.orphaned()
         return self.whenGone()
+
+    def _endBy(self, seconds: float) -> None:
+        """
+        Kill what is left after so many seconds, or at the earlier time that was set
+        before.
+        """
+        due = self._shared.reactor.seconds() + seconds
+        if self._lastResort is not None:
+            if self._lastResort.due <= due:
+                return
+            self._lastResort.cancel()
+        self._lastResort = self._deadline(seconds, self._endNow)
+
+    def _endNow(self) -> None:
+        """
+        The zygote did not do it.
+        """
+        _log.warn(
+            "{pool}: killing what is left of generation {number}: {zygote}{workers} "
+            "workers",
+            pool=self._shared.name,
+            number=self.number,
+            zygote="the zygote, " if self.zygote is not None else "",
+            workers=len(self.roster.workers),
+        )
+        # The zygote first: with it gone nobody forks.
+        self._link.kill(signal.SIGKILL)
+        self.roster.killAll()
 
     def whenGone(self) -> Deferred[None]:
         """
@@ -205,7 +277,8 @@ class Generation:
         return waiter
 
     def _zygoteEnded(self, how: str) -> None:
-        self._cancelTimer()
+        self._limitBoot(None)
+        self._expectAnswer(-self._probes)
         self.roster.zygoteGone()
         for ping in self._pings.values():
             ping.errback(Failure(ConnectionError(f"the zygote ended with {how}")))
@@ -226,17 +299,27 @@ class Generation:
         wait for them.
         """
         self.retiring = True
+        self.roster.retireAll()
         self._link.hangUp()
-        if self.isGone:
+        if not self.isGone:
+            self._endBy(self._shared.settings.gracefulTimeout + _LATE)
+            self._lookForOrphans()
+
+    def _lookForOrphans(self) -> None:
+        if self._nextLook is not None and self._nextLook.active():
             return
         self.roster.forgetDead()
         if self.roster.workers:
-            self._shared.reactor.callLater(_ORPHAN_INTERVAL, self.orphaned)
+            self._nextLook = self._shared.reactor.callLater(
+                _ORPHAN_INTERVAL, self._lookForOrphans
+            )
         else:
             self._becomeGone()
 
     def _becomeGone(self) -> None:
         self.isGone = True
+        if self._lastResort is not None:
+            self._lastResort.cancel()
         error = self._failure or BootError("stopped before it was ready")
         self._tell(self._readyWaiters, Failure(error))
         self._tell(self._goneWaiters, None)
@@ -251,9 +334,33 @@ class Generation:
 
     def send(self, message: Message) -> None:
         """
-        Pass a message to the zygote.
+        Tell the zygote what to do, and see that it listens.
         """
         self._link.send(message)
+        if self._loaded and not self._link.ended:
+            self._link.send(messages.Ping(_PROBE))
+            self._expectAnswer(1)
+
+    def _expectAnswer(self, more: int) -> None:
+        """
+        The zygote was asked something, or has answered: its time begins anew.
+        """
+        self._probes += more
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        if self._probes > 0:
+            self._silence = self._deadline(_MOST_SILENCE, self._silentZygote)
+
+    def _silentZygote(self) -> None:
+        _log.error(
+            "{pool}: the zygote (pid {pid}) has not answered for {seconds:g} s; it is "
+            "killed",
+            pool=self._shared.name,
+            pid=self.zygote,
+            seconds=_MOST_SILENCE,
+        )
+        self._link.kill(signal.SIGKILL)
 
     def reopenLog(self, fd: int) -> None:
         """
@@ -266,12 +373,18 @@ class Generation:
         @return: fires when the zygote has answered.
         """
         waiter: Deferred[None] = Deferred()
+        if self._link.ended:
+            waiter.errback(Failure(ConnectionError("there is no zygote")))
+            return waiter
         serial = max(self._pings, default=0) + 1
         self._pings[serial] = waiter
         self.send(messages.Ping(serial))
         return waiter
 
     def _pong(self, message: messages.Pong) -> None:
+        if message.serial == _PROBE:
+            self._expectAnswer(-1)
+            return
         waiter = self._pings.pop(message.serial, None)
         if waiter is not None:
             waiter.callback(None)

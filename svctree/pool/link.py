@@ -8,9 +8,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from twisted.internet.interfaces import IReactorProcess
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess
 from twisted.internet.protocol import Factory, ProcessProtocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -21,6 +22,9 @@ from svctree.pool.messages import Boot, Message, MessageError, decode, encode
 __all__ = ["ZygoteLink"]
 
 _log = Logger("svctree.pool")
+
+# For reading what a zygote wrote before its end.
+_LAST_WORDS = 0.1
 
 
 class _Control(LineOnlyReceiver):
@@ -54,6 +58,7 @@ class ZygoteLink(ProcessProtocol):
     Starts one zygote and talks to it.
 
     @ivar pid: the zygote's, L{None} when it has ended.
+    @ivar ended: it has ended, and its last message was read.
     """
 
     pid: int | None = None
@@ -75,6 +80,8 @@ class ZygoteLink(ProcessProtocol):
         self._line = -1
         self._control: _Control | None = None
         self._how: str | None = None
+        self.ended = False
+        self._lastWords: IDelayedCall | None = None
 
     def start(self, boot: Boot, scoreboard: int, sockets: Sequence[int]) -> None:
         """
@@ -85,12 +92,24 @@ class ZygoteLink(ProcessProtocol):
         @raise OSError: the system gave no process or no descriptors.
         """
         _checkExecutable()
-        ours, theirs = socket.socketpair()
-        lineRead, self._line = os.pipe()
-        null = os.open(os.devnull, os.O_RDONLY)
-        fds = [null, 1, 2, theirs.fileno(), lineRead, scoreboard, *sockets]
         try:
-            self._adopt(ours)
+            self._spawn(boot, scoreboard, sockets)
+        except BaseException:
+            self.hangUp()
+            raise
+        self.send(boot)
+
+    def _spawn(self, boot: Boot, scoreboard: int, sockets: Sequence[int]) -> None:
+        with ExitStack() as passed:
+            ours, theirs = socket.socketpair()
+            passed.enter_context(theirs)
+            with ours:
+                lineRead, self._line = os.pipe()
+                passed.callback(os.close, lineRead)
+                null = os.open(os.devnull, os.O_RDONLY)
+                passed.callback(os.close, null)
+                self._adopt(ours)
+            fds = [null, 1, 2, theirs.fileno(), lineRead, scoreboard, *sockets]
             transport = IReactorProcess(self._reactor).spawnProcess(
                 self,
                 sys.executable,
@@ -99,14 +118,6 @@ class ZygoteLink(ProcessProtocol):
                 childFDs=dict(enumerate(fds)),
             )
             self.pid = transport.pid
-        except BaseException:
-            self.hangUp()
-            raise
-        finally:
-            theirs.close()
-            os.close(lineRead)
-            os.close(null)
-        self.send(boot)
 
     def _adopt(self, ours: socket.socket) -> None:
         control = _Control(self._received, self._controlLost)
@@ -115,7 +126,6 @@ class ZygoteLink(ProcessProtocol):
         self._reactor.adoptStreamConnection(
             ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: control)
         )
-        ours.close()
         self._control = control
 
     def send(self, message: Message, fd: int | None = None) -> None:
@@ -156,15 +166,27 @@ class ZygoteLink(ProcessProtocol):
         signal = getattr(value, "signal", None)
         status = getattr(value, "exitCode", None)
         self._how = f"signal {signal}" if signal else f"exit status {status}"
+        if self._control is not None:
+            # What the application started may hold the other end for ever.
+            self._lastWords = self._reactor.callLater(_LAST_WORDS, self._hearNoMore)
         self._endIfComplete()
+
+    def _hearNoMore(self) -> None:
+        self._lastWords = None
+        if self._control is not None and self._control.transport is not None:
+            self._control.transport.abortConnection()  # type: ignore[attr-defined]
 
     def _controlLost(self) -> None:
         self._control = None
+        if self._lastWords is not None:
+            self._lastWords.cancel()
+            self._lastWords = None
         self._endIfComplete()
 
     def _endIfComplete(self) -> None:
         # The last messages may be read after the process was reaped.
         if self._how is not None and self._control is None:
+            self.ended = True
             self._ended(self._how)
 
 

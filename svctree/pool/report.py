@@ -19,7 +19,7 @@ from svctree.pool.scoreboard import (
 
 if TYPE_CHECKING:
     from svctree.pool.generation import Generation
-    from svctree.pool.roster import WorkerRecord
+    from svctree.pool.record import WorkerRecord
     from svctree.pool.service import PoolService
     from svctree.pool.shared import Shared
 

@@ -14,64 +14,20 @@ from twisted.logger import Logger
 
 from svctree.pool import messages
 from svctree.pool.backoff import Backoff
+from svctree.pool.deadline import Deadline
 from svctree.pool.errors import BootError
 from svctree.pool.messages import Message
+from svctree.pool.record import WorkerRecord
 from svctree.pool.scoreboard import REQUESTS
 from svctree.pool.shared import Shared
 
-__all__ = ["IRosterOwner", "Roster", "WorkerRecord"]
+__all__ = ["IRosterOwner", "Roster"]
 
 _log = Logger("svctree.pool")
 
 # A worker that ends earlier, and without having answered anything, counts as one
 # that does not work; its successor has to wait.
 _PROVEN_AFTER = 1.0
-
-
-class WorkerRecord:
-    """
-    A worker as the master knows it, from fork to end.
-
-    @ivar since: when it was forked, and later when it got ready (reactor's seconds).
-    @ivar ready: it has accepted requests.
-    @ivar retiring: it was told to end, so that its end is no news.
-    @ivar leaving: why it wants to be replaced, or C{""}.
-    @ivar killed: why it was killed, or C{""}.
-    @ivar stuck: a request in it takes too long.
-    @ivar killing: its end is already arranged.
-    """
-
-    __slots__ = (
-        "bootTimer",
-        "killed",
-        "killing",
-        "leaving",
-        "pid",
-        "ready",
-        "requestsBefore",
-        "retiring",
-        "since",
-        "slot",
-        "stuck",
-    )
-
-    def __init__(self, slot: int, pid: int, since: float, requests: int) -> None:
-        self.slot = slot
-        self.pid = pid
-        self.since = since
-        self.requestsBefore = requests
-        self.ready = self.retiring = self.stuck = self.killing = False
-        self.leaving = self.killed = ""
-        self.bootTimer: IDelayedCall | None = None
-
-    def cancelBootTimer(self) -> None:
-        """
-        It is ready, or has ended.
-        """
-        if self.bootTimer is not None:
-            if self.bootTimer.active():
-                self.bootTimer.cancel()
-            self.bootTimer = None
 
 
 class IRosterOwner(Protocol):
@@ -112,6 +68,8 @@ class Roster:
         self.target = target
         self.workers: dict[int, WorkerRecord] = {}
         self.backoff = Backoff(shared.random)
+        # Whether there is a zygote that takes orders.
+        self._open = False
         self._pending: set[int] = set()
         self._delayed: set[IDelayedCall] = set()
         self._settled: list[Deferred[None]] = []
@@ -138,17 +96,27 @@ class Roster:
 
     # -- orders
 
+    def open(self) -> None:
+        """
+        The zygote takes orders: ask for the workers.
+        """
+        self._open = True
+        self.fill()
+
     def scaleTo(self, target: int) -> Deferred[None]:
         """
-        Have this many workers; those that are too many retire, the youngest first.
+        Have this many workers; of those that are too many the ones that want to
+        leave retire first, then the youngest.
 
         @return: fires when just so many are ready and no other is left.
         """
         self.target = target
-        self.fill()
         staying = [r for r in self.workers.values() if not r.retiring]
-        for record in staying[target:]:
-            self.retire(record, self._shared.graceOfReload)
+        staying.sort(key=lambda record: bool(record.leaving))
+        if self._open:
+            for record in staying[target:]:
+                self.retire(record, self._shared.graceOfReload)
+        self.fill()
         waiter: Deferred[None] = Deferred()
         self._settled.append(waiter)
         self._checkSettled()
@@ -176,8 +144,20 @@ class Roster:
 
         @param why: noted as the reason of its end.
         """
+        if self.workers.get(record.pid) is not record:
+            return
         record.killed = why or record.killed
-        self._owner.send(messages.Kill(record.pid, number))
+        if self._open:
+            self._owner.send(messages.Kill(record.pid, number))
+        else:
+            record.signal(number)
+
+    def killAll(self) -> None:
+        """
+        End the workers of a zygote that does not do it.
+        """
+        for record in self.workers.values():
+            record.signal(signal.SIGKILL)
 
     def retireAll(self) -> None:
         """
@@ -194,7 +174,7 @@ class Roster:
         """
         Ask for the workers that are missing.
         """
-        if self._owner.retiring:
+        if self._owner.retiring or not self._open:
             return
         staying = sum(
             1 for r in self.workers.values() if not r.retiring and not r.leaving
@@ -202,7 +182,7 @@ class Roster:
         for _ in range(self.target - staying - len(self._pending) - len(self._delayed)):
             slot = self._shared.takeSlot()
             if slot is None:
-                _log.warn("{pool}: no free slot for a worker", pool=self._shared.name)
+                self._shared.whenSlotIsFree(self.fill)
                 return
             self._pending.add(slot)
             self._owner.send(messages.Spawn(slot))
@@ -229,8 +209,8 @@ class Roster:
         )
         self.workers[message.pid] = record
         record.retiring = self._owner.retiring
-        record.bootTimer = self._clock.callLater(
-            self._shared.settings.bootTimeout, self._bootTimedOut, record
+        record.timers["boot"] = Deadline(
+            self._clock, self._shared.settings.bootTimeout, self._bootTimedOut, record
         )
         staying = sum(
             1 for r in self.workers.values() if not r.retiring and not r.leaving
@@ -241,7 +221,6 @@ class Roster:
 
     def _forkFailed(self, message: messages.ForkFailed) -> None:
         self._pending.discard(message.slot)
-        self._shared.releaseSlot(message.slot)
         delay = max(0.1, self.backoff.failed())
         _log.warn(
             "{pool}: no process for another worker ({reason}); serving with {count}, "
@@ -251,15 +230,17 @@ class Roster:
             count=self.readyCount(),
             delay=delay,
         )
-        self._fillLater(delay)
+        if not self._owner.retiring:
+            self._fillLater(delay)
+        self._shared.releaseSlot(message.slot)
 
     def _ready(self, message: messages.Ready) -> None:
-        record = self.workers[message.pid]
+        record = self.workers.get(message.pid)
+        if record is None:
+            return
         record.ready = True
         record.since = self._clock.seconds()
-        record.cancelBootTimer()
-        if self.readyCount() >= self.target:
-            self._owner.enoughWorkers()
+        record.cancel("boot")
         for leaving in list(self.workers.values()):
             if self.readyCount() <= self.target:
                 break
@@ -268,8 +249,8 @@ class Roster:
         self._checkSettled()
 
     def _retireWanted(self, message: messages.RetireWanted) -> None:
-        record = self.workers[message.pid]
-        if not record.retiring:
+        record = self.workers.get(message.pid)
+        if record is not None and not (record.retiring or record.leaving):
             _log.info(
                 "{pool}: worker {slot} (pid {pid}) is replaced: {reason}",
                 pool=self._shared.name,
@@ -280,7 +261,10 @@ class Roster:
             self.replace(record, message.reason)
 
     def _exited(self, message: messages.Exited) -> None:
-        record = self.workers.pop(message.pid)
+        record = self.workers.pop(message.pid, None)
+        if record is None:
+            # It was found dead already, its zygote being about to end.
+            return
         self._forget(record)
         if not record.retiring:
             self._ended(record, message.status)
@@ -322,7 +306,7 @@ class Roster:
         """
         Drop the workers that have ended unreported, their zygote being gone.
         """
-        for pid in [pid for pid in self.workers if not self._shared.isAlive(pid)]:
+        for pid in [p for p, r in self.workers.items() if not r.isAlive()]:
             record = self.workers.pop(pid)
             self._shared.scoreboard.slots[record.slot].clear()
             self._forget(record)
@@ -331,6 +315,10 @@ class Roster:
         """
         What was asked for will not come.
         """
+        self._open = False
+        for record in self.workers.values():
+            # Nobody reports any more that it is ready.
+            record.cancel("boot")
         for slot in self._pending:
             self._shared.releaseSlot(slot)
         self._pending.clear()
@@ -339,7 +327,7 @@ class Roster:
         self._delayed.clear()
 
     def _forget(self, record: WorkerRecord) -> None:
-        record.cancelBootTimer()
+        record.cancelAll()
         self._shared.releaseSlot(record.slot)
 
     def _bootTimedOut(self, record: WorkerRecord) -> None:
@@ -351,6 +339,8 @@ class Roster:
         )
 
     def _checkSettled(self) -> None:
+        if self.readyCount() >= self.target:
+            self._owner.enoughWorkers()
         settled = self._owner.retiring or (
             self.readyCount() == len(self.workers) == self.target
         )

@@ -84,6 +84,7 @@ class PoolService(Service):
         self._shared: Shared | None = None
         self._succession: Succession | None = None
         self._watchers: list[Watch | Autoreload] = []
+        self._watched: list[IListener] = []
 
     @property
     def wanted(self) -> tuple[str | IListener, ...]:
@@ -115,11 +116,16 @@ class PoolService(Service):
         self._succession = Succession(self._shared, least)
         for listener in self._shared.listeners:
             listener.watch(self._socketsChanged)
+            self._watched.append(listener)
         endInOrder(self._reactor)
         return Deferred.fromCoroutine(self._begin(self._shared, self._succession))
 
     async def _begin(self, shared: Shared, succession: Succession) -> None:
-        await succession.advance()
+        try:
+            await succession.advance()
+        except BaseException:
+            self._letGo(shared, succession)
+            raise
         assert succession.current is not None
         urls = [url for listener in shared.listeners for url in listener.urls()]
         _log.info(
@@ -146,13 +152,24 @@ class PoolService(Service):
         shared, succession = self._shared, self._succession
         if shared is None or succession is None:
             return
-        for watcher in self._watchers:
-            watcher.stop()
-        for listener in shared.listeners:
-            listener.unwatch(self._socketsChanged)
+        self._lookAway()
         await succession.end(self.settings.gracefulTimeout)
-        self._succession = self._shared = None
+        self._letGo(shared, succession)
+
+    def _letGo(self, shared: Shared, succession: Succession) -> None:
+        """
+        Nothing of it runs any more; what was started since is not touched.
+        """
         shared.close()
+        if self._succession is succession:
+            self._lookAway()
+            self._succession = self._shared = None
+
+    def _lookAway(self) -> None:
+        while self._watchers:
+            self._watchers.pop().stop()
+        while self._watched:
+            self._watched.pop().unwatch(self._socketsChanged)
 
     def hurry(self) -> None:
         """
@@ -203,9 +220,7 @@ class PoolService(Service):
         Let the workers finish what they have, accept nothing more, and end; the
         service stays up, with no workers.
         """
-        current = self._serving().current
-        assert current is not None
-        current.retire(Shared.graceOfReload, False, self.settings.gracefulTimeout)
+        self._serving().drain()
 
     def _socketsChanged(self, listener: IListener) -> Deferred[None]:
         """
@@ -248,8 +263,9 @@ class PoolService(Service):
         most = len(self._shared.scoreboard.slots) // 2
         if not 1 <= count <= most:
             raise ScaleError(f"got {count} workers, expected 1 to {most}")
-        succession.target = count
-        return succession.current.roster.scaleTo(count)
+        if succession.current.retiring:
+            raise ScaleError(f"pool {self.name!r} was drained; a reload fills it again")
+        return succession.scaleTo(count)
 
     @property
     def size(self) -> int:

@@ -4,9 +4,7 @@ What all generations of one pool have in common.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -59,6 +57,7 @@ class Shared:
         slots = max(_LEAST_SLOTS, 4 * model.processes(settings)[1])
         self.scoreboard = Scoreboard.create(slots, model.threads(settings))
         self._free = set(range(slots))
+        self._waiting: list[Callable[[], None]] = []
 
     def boot(self, generation: int) -> Boot:
         """
@@ -101,22 +100,16 @@ class Shared:
 
     def releaseSlot(self, slot: int) -> None:
         self._free.add(slot)
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()
 
-    def isAlive(self, pid: int) -> bool:
+    def whenSlotIsFree(self, callback: Callable[[], None]) -> None:
         """
-        @return: whether the process exists and is not just waiting to be reaped.
+        All slots are in use, by generations that take their time to go.
         """
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return False  # the number is somebody else's by now
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return os.path.isdir("/proc/self") is False
-        return stat.rpartition(")")[2].split()[0] not in "ZX"
+        if callback not in self._waiting:
+            self._waiting.append(callback)
 
     def close(self) -> None:
         """

@@ -8,10 +8,11 @@ going.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from svctree.pool.backoff import Backoff
 from svctree.pool.errors import BootError, ReloadError
 from svctree.pool.generation import Generation
 from svctree.pool.shared import Shared
@@ -23,6 +24,9 @@ _log = Logger("svctree.pool")
 # For idle connections when nobody comes after: long enough for a request that is on
 # its way, short enough not to be waited for.
 _GRACE_OF_STOP = 0.25
+
+# A zygote that ends earlier counts as one that does not work.
+_PROVEN_AFTER = 10.0
 
 
 class Succession:
@@ -40,6 +44,9 @@ class Succession:
         self._others: list[Generation] = []
         self._number = 0
         self._ending = False
+        self._backoff = Backoff(shared.random)
+        # Until the next try to replace a generation whose zygote died.
+        self._pause: Deferred[None] | None = None
         # Held while a generation is coming.
         self._coming = DeferredLock()
 
@@ -57,19 +64,47 @@ class Succession:
         @return: the previous one, which nobody has told to retire yet.
         @raise BootError: the new one did not come up; nothing has changed.
         """
-        await self._coming.acquire()
+        async with self._coming:
+            return await self._advance()
+
+    async def _advance(self) -> Generation | None:
+        """
+        The lock is held.
+        """
+        if self._ending:
+            raise BootError(f"pool {self._shared.name!r} stops")
+        self._number += 1
+        new = Generation(self._shared, self._number, self.target, self._zygoteDied)
+        self._others.append(new)
         try:
-            self._number += 1
-            new = Generation(self._shared, self._number, self.target, self._zygoteDied)
-            self._others.append(new)
-            try:
-                await new.start()
-            finally:
-                self._others.remove(new)
-            old, self.current = self.current, new
-            return old
+            await new.start()
         finally:
-            self._coming.release()
+            self._others.remove(new)
+        new.since = self._shared.reactor.seconds()
+        old, self.current = self.current, new
+        return old
+
+    def scaleTo(self, target: int) -> Deferred[None]:
+        """
+        Have so many workers, in the generation that serves and in one that comes.
+
+        @return: fires when the serving one has them.
+        """
+        assert self.current is not None
+        self.target = target
+        for one in self._others:
+            if not one.retiring:
+                one.roster.scaleTo(target)
+        return self.current.roster.scaleTo(target)
+
+    def drain(self) -> None:
+        """
+        Let all workers finish what they have and end, those that come, too.
+        """
+        for one in self.generations:
+            one.retire(
+                self._shared.graceOfReload, False, self._shared.settings.gracefulTimeout
+            )
 
     async def reload(self, drain: bool) -> None:
         """
@@ -130,30 +165,66 @@ class Succession:
             how=how,
             workers=old.roster.readyCount(),
         )
-        Deferred.fromCoroutine(self._replaceOrphans(old))
+        d = Deferred.fromCoroutine(self._replaceOrphans(old))
+        d.addErrback(
+            lambda failure: _log.failure(
+                "{pool}: replacing a zygote", failure, pool=self._shared.name
+            )
+        )
 
     async def _replaceOrphans(self, old: Generation) -> None:
         """
         The workers of a dead zygote serve on; make another generation, then let them
         go.
         """
-        while self.current is old and not self._ending:
-            try:
-                await self.advance()
-            except BootError as error:
-                delay = max(0.1, old.roster.backoff.failed())
-                _log.error(
-                    "{pool}: {reason}; next try in {delay:.1f} s{details}",
-                    pool=self._shared.name,
-                    reason=str(error),
-                    delay=delay,
-                    details=f"\n{error.details}" if error.details else "",
-                )
-                await deferLater(self._shared.reactor, delay)
-        if not self._ending:
+        if self._shared.reactor.seconds() - old.since >= _PROVEN_AFTER:
+            self._backoff.succeeded()
+        delay = self._backoff.failed()
+        while self._isNeeded(old):
+            if not await self._slept(delay):
+                return
+            async with self._coming:
+                # A reload, a drain or a stop may have been faster.
+                if not self._isNeeded(old):
+                    break
+                try:
+                    await self._advance()
+                except BootError as error:
+                    if not self._isNeeded(old):
+                        break
+                    delay = max(0.1, self._backoff.failed())
+                    self._reportRetry(error, delay)
+                    old.roster.forgetDead()
+        if not (self._ending or old.retiring):
             gone = old.whenGone()
             old.orphaned()
             await self._going(old, gone)
+
+    def _isNeeded(self, old: Generation) -> bool:
+        return self.current is old and not self._ending and not old.retiring
+
+    async def _slept(self, seconds: float) -> bool:
+        """
+        @return: whether the pool still wants to go on.
+        """
+        if seconds:
+            self._pause = deferLater(self._shared.reactor, seconds)
+            try:
+                await self._pause
+            except CancelledError:
+                return False
+            finally:
+                self._pause = None
+        return True
+
+    def _reportRetry(self, error: BootError, delay: float) -> None:
+        _log.error(
+            "{pool}: {reason}; next try in {delay:.1f} s{details}",
+            pool=self._shared.name,
+            reason=str(error),
+            delay=delay,
+            details=f"\n{error.details}" if error.details else "",
+        )
 
     async def end(self, deadline: float) -> None:
         """
@@ -162,6 +233,8 @@ class Succession:
         @param deadline: seconds after which what still runs is killed.
         """
         self._ending = True
+        if self._pause is not None:
+            self._pause.cancel()
         await gatherResults(
             [one.retire(_GRACE_OF_STOP, True, deadline) for one in self.generations]
         )

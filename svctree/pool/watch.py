@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from svctree.pool.deadline import Deadline
 from svctree.pool.messages import SLOW_SIGNAL
-from svctree.pool.roster import Roster, WorkerRecord
+from svctree.pool.record import WorkerRecord
+from svctree.pool.roster import Roster
 from svctree.pool.scoreboard import STATE, State
 
 if TYPE_CHECKING:
@@ -75,6 +77,13 @@ class Watch:
             self._loop.stop()
 
     def _look(self) -> None:
+        try:
+            self._lookAtAll()
+        except Exception:
+            # One bad look must not be the last.
+            _log.failure("{pool}: looking at the workers", pool=self._shared.name)
+
+    def _lookAtAll(self) -> None:
         timeout = self._shared.settings.timeout
         if timeout:
             limit = time.monotonic_ns() - int(timeout * 1e9)
@@ -140,10 +149,10 @@ class Watch:
             roster.replace(record, "a request took too long")
             if len(started) > len(late):
                 roster.retire(record, 0.0)
-        if len(started) == len(late) and not record.killing:
+        if len(started) == len(late) and "kill" not in record.timers:
             # Nobody else's request is in there (any more).
-            record.killing = True
-            self._shared.reactor.callLater(
+            record.timers["kill"] = Deadline(
+                self._shared.reactor,
                 _DUMP_TIME,
                 roster.kill,
                 record,
@@ -198,5 +207,7 @@ class Watch:
             target=target,
         )
         self._pool.scale(target).addErrback(
-            lambda failure: _log.failure("{pool}: scaling", failure, pool=self._pool)
+            lambda failure: _log.failure(
+                "{pool}: scaling", failure, pool=self._shared.name
+            )
         )
