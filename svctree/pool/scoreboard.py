@@ -14,6 +14,7 @@ stopped, and totals never fall.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import struct
@@ -204,6 +205,17 @@ class Scoreboard:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    def release(self) -> None:
+        """
+        Give up the mapping, too, which has a descriptor of its own; there are no slots
+        any more.
+        """
+        self.close()
+        self.slots.clear()
+        # Whoever still holds a view holds the memory.
+        with contextlib.suppress(BufferError):
+            self._memory.close()
 
 
 def _slot(number: int, memory: memoryview, cells: int) -> Slot:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
@@ -153,7 +153,13 @@ class PoolService(Service):
         if shared is None or succession is None:
             return
         self._lookAway()
-        await succession.end(self.settings.gracefulTimeout)
+        try:
+            await succession.end(self.settings.gracefulTimeout)
+        except CancelledError:
+            # Who waited has lost patience.
+            succession.hurry()
+            shared.scoreboard.close()
+            raise
         self._letGo(shared, succession)
 
     def _letGo(self, shared: Shared, succession: Succession) -> None:

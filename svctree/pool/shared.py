@@ -113,6 +113,6 @@ class Shared:
 
     def close(self) -> None:
         """
-        The pool has ended.
+        The pool has ended, and nobody is left who writes into the scoreboard.
         """
-        self.scoreboard.close()
+        self.scoreboard.release()

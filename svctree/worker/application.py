@@ -13,7 +13,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["ApplicationError", "loadApplication", "loadCallable"]
+__all__ = ["ApplicationError", "loadApplication", "loadCallable", "shortened"]
+
+
+_LONGEST_LINE = 500
+_LONGEST_TEXT = 65536
 
 
 class ApplicationError(Exception):
@@ -72,6 +76,9 @@ def loadCallable(name: str) -> Callable[..., Any]:
                 f"application {name!r}: {where} has no attribute {attribute!r}"
                 + _nearest(attribute, [n for n in dir(found) if n[:1] != "_"])
             ) from None
+        except BaseException as error:
+            # Modules and objects may compute their attributes.
+            raise _importFailed(name, error) from error
         where = f"{where[:-1]}.{attribute}'"
     if not callable(found):
         raise ApplicationError(
@@ -137,15 +144,37 @@ def _nearest(name: str, names: list[str]) -> str:
 
 
 def _line(error: BaseException) -> str:
+    """
+    @return: kind and message, cut to one line of a length that can be read.
+    """
     lines = traceback.format_exception_only(type(error), error)
-    return lines[-1].strip()
+    # Before it may be the place of a syntax error, behind it the error's notes.
+    kind = type(error).__name__
+    named = [
+        line for line in lines if line.strip().split(":")[0].rpartition(".")[2] == kind
+    ]
+    return (named or lines)[0].strip().partition("\n")[0][:_LONGEST_LINE]
 
 
 def _ownTraceback(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and _isOurs(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames))
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """
+    @return: the text, without its middle when nobody would read so much; what cannot
+        be written is escaped.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        leftOut = len(text) - 2 * half
+        text = f"{text[:half]}\n[... {leftOut} characters ...]\n{text[-half:]}"
+    return text
 
 
 def _isOurs(filename: str) -> bool:

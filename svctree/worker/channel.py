@@ -8,10 +8,13 @@ use this one.
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import socket
+import sys
+from collections.abc import Iterable, Iterator
 
-from svctree.pool.messages import Message, decode, encode
+from svctree.pool.messages import Message, MessageError, decode, encode
 
 __all__ = ["Channel"]
 
@@ -51,7 +54,9 @@ class Channel:
         happens: its end is reported where it is read.
         """
         data = encode(message)
-        try:
+        # The end of the stream is noted where it is read: there may be messages on
+        # this side of it.
+        with contextlib.suppress(OSError):
             if fd is not None:
                 rights = [
                     (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))
@@ -59,8 +64,6 @@ class Channel:
                 sent = self._socket.sendmsg([data], rights)
                 data = data[sent:]
             self._socket.sendall(data)
-        except OSError:
-            self.open = False
 
     def receive(self, wait: bool = False) -> list[Message]:
         """
@@ -82,25 +85,33 @@ class Channel:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 fds = array.array("i")
                 fds.frombytes(content[: len(content) - len(content) % _FD_SIZE])
+                for fd in fds:
+                    os.set_inheritable(fd, False)
                 self._fds += fds
-        for fd in self._fds:
-            os.set_inheritable(fd, False)
         if not data:
             self.open = False
             return []
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [decode(line) for line in lines]
+        return list(_messages(lines))
 
-    def takeFd(self) -> int:
+    def takeFd(self) -> int | None:
         """
-        @return: the descriptor that came with the message being handled; it is the
-            caller's now.
-        @raise IndexError: none came.
+        @return: the descriptor that came with the message being handled, which is the
+            caller's now; L{None} when the system had none left to deliver it.
         """
-        return self._fds.pop(0)
+        return self._fds.pop(0) if self._fds else None
 
     def close(self) -> None:
         self._socket.close()
         for fd in self._fds:
             os.close(fd)
         self._fds.clear()
+
+
+def _messages(lines: Iterable[bytes]) -> Iterator[Message]:
+    for line in lines:
+        try:
+            yield decode(line)
+        except MessageError as error:
+            # An application wrote to a descriptor that is not its own.
+            sys.stderr.write(f"svctree: {error}\n")

@@ -4,6 +4,7 @@ Which loop serves which worker model.
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,9 +27,11 @@ class ILoop(Protocol):
     @ivar onRetireWanted: called with a reason (C{max-requests}, C{max-age},
         C{max-memory}) when the worker has done its share. It goes on serving until
         L{retire}, so that a replacement can be ready first.
+    @ivar epoll: what it waits with.
     """
 
     onRetireWanted: Callable[[str], None]
+    epoll: select.epoll
 
     def logAccess(self, log: AccessLog) -> None:
         """

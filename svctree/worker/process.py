@@ -23,10 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 from svctree.pool import messages
 from svctree.pool.scoreboard import STATE, Slot, State
-from svctree.worker.application import ApplicationError, loadApplication, loadCallable
+from svctree.worker.application import (
+    ApplicationError,
+    loadApplication,
+    loadCallable,
+    shortened,
+)
 from svctree.worker.channel import Channel
 from svctree.worker.config import WorkerConfig
-from svctree.worker.loops import makeLoop
+from svctree.worker.loops import ILoop, makeLoop
+from svctree.worker.strays import Belongings
 
 if TYPE_CHECKING:
     from svctree.worker.accesslog import AccessLog
@@ -55,10 +61,12 @@ class Worker:
         line: int,
         sockets: Sequence[socket.socket],
         application: Callable[..., Any] | None,
+        belongings: Belongings,
     ) -> None:
         """
         @param line: the read end of the pipe that ends with the master.
         @param application: already imported, or L{None}: import it here.
+        @param belongings: what children of the application do not get.
         """
         self._boot = boot
         self._settings = boot.settings
@@ -69,6 +77,7 @@ class Worker:
         self._application = application
         self._accessLog: AccessLog | None = None
         self._slowLog: SlowLog | None = None
+        self._belongings = belongings
 
     def run(self) -> int:
         """
@@ -81,7 +90,7 @@ class Worker:
         self._slot.begin(os.getpid(), self._boot.generation)
         setTitle(self._boot, f"worker {self._slot.number} [{self._boot.pool}]")
         try:
-            application = self._boots()
+            self._loop = self._boots()
         except ApplicationError as error:
             self._channel.send(messages.BootFailed(str(error), error.details, 4))
             return 4
@@ -91,12 +100,13 @@ class Worker:
                 failed = messages.BootFailed(str(error), "", error.exitStatus)
                 self._channel.send(failed)
                 return int(error.exitStatus)
-            line = traceback.format_exception_only(type(error), error)[-1].strip()
+            line = shortened(traceback.format_exception_only(type(error), error)[-1])
             reason = f"a worker of pool {self._boot.pool!r} failed to boot: {line}"
-            self._channel.send(messages.BootFailed(reason, traceback.format_exc(), 3))
+            details = shortened(traceback.format_exc())
+            self._channel.send(messages.BootFailed(reason.strip(), details, 3))
             return 3
-        config = WorkerConfig.fromSettings(self._settings)
-        self._loop = makeLoop(application, config, self._sockets, self._slot)
+        # A child that comes back here must not take part.
+        self._belongings.closers.append(self._loop.epoll.close)
         self._loop.onRetireWanted = self._retireWanted
         if self._accessLog is not None:
             self._loop.logAccess(self._accessLog)
@@ -111,13 +121,14 @@ class Worker:
         atexit._run_exitfuncs()
         return 0
 
-    def _boots(self) -> Callable[..., Any]:
+    def _boots(self) -> ILoop:
         application = self._application
         if application is None:
             application = loadApplication(self._settings["application"])
         self._openLogs()
         self._callHooks("onWorkerStart")
-        return application
+        config = WorkerConfig.fromSettings(self._settings)
+        return makeLoop(application, config, self._sockets, self._slot)
 
     def _openLogs(self) -> None:
         # Loaded only where they are wanted.
@@ -146,7 +157,7 @@ class Worker:
             with contextlib.suppress(BlockingIOError):
                 received = os.read(read, 4096)
                 if signal.SIGTERM in received:
-                    self._loop.retire(_SIGNAL_GRACE, True)
+                    self._toldToEnd()
 
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -158,6 +169,16 @@ class Worker:
             signal.signal(DUMP_SIGNAL, lambda *_: [loadCallable(n)() for n in hooks])
         faulthandler.register(DUMP_SIGNAL, file=2, all_threads=True, chain=bool(hooks))
 
+    def _toldToEnd(self) -> None:
+        """
+        By an operator: end as for any other reason, when a successor is ready, and
+        with the same limit to what is in hand.
+        """
+        if self._channel.open:
+            self._retireWanted("SIGTERM")
+        else:
+            self._loop.retire(_SIGNAL_GRACE, True)
+
     def _retireWanted(self, reason: str) -> None:
         self._channel.send(messages.RetireWanted(reason))
 
@@ -167,8 +188,9 @@ class Worker:
                 self._retire(message.grace, message.drain)
             elif isinstance(message, messages.ReopenLog):
                 fd = self._channel.takeFd()
-                os.dup2(fd, 2)
-                os.close(fd)
+                if fd is not None:
+                    os.dup2(fd, 2)
+                    os.close(fd)
                 for log in (self._accessLog, self._slowLog):
                     if log is not None:
                         log.reopen()
@@ -186,7 +208,8 @@ class Worker:
         signal.setitimer(
             signal.ITIMER_REAL, max(0.1, float(self._settings["gracefulTimeout"]))
         )
-        self._retire(_ORPHAN_GRACE, False)
+        # What waits in the kernel's queues would be lost if nobody else has them.
+        self._retire(_ORPHAN_GRACE, True)
 
     def _retire(self, grace: float, drain: bool) -> None:
         self._slot.words[STATE] = State.RETIRING

@@ -12,6 +12,7 @@ the zygote is gone.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import gc
@@ -21,6 +22,9 @@ import signal
 import socket
 import sys
 import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 from svctree.pool import messages
 from svctree.pool.messages import Message
@@ -29,13 +33,18 @@ from svctree.wire.registry import codecs
 from svctree.worker.application import ApplicationError, loadApplication
 from svctree.worker.channel import Channel
 from svctree.worker.process import Worker, setTitle
+from svctree.worker.strays import PASSED, Belongings
 
 __all__ = ["CONTROL", "LINE", "SCOREBOARD", "SOCKETS", "Zygote", "main"]
 
 # The descriptors that the master hands over.
 CONTROL, LINE, SCOREBOARD, SOCKETS = 3, 4, 5, 6
 
-_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGPIPE")
+# Seconds for what the application does at exit in this process, which never served.
+_EXIT_TIME = 1.0
+
+# More would be no list to watch, and no message.
+_MOST_FILES = 20_000
 
 
 class _Child:
@@ -65,11 +74,17 @@ class Zygote:
         self._sockets = [
             socket.socket(fileno=SOCKETS + index) for index in range(boot.sockets)
         ]
+        self._belongings = Belongings()
+        self._belongings.closers += [
+            control.close,
+            lambda: os.close(LINE),
+            *(sock.close for sock in self._sockets),
+        ]
         self._application: object | None = None
         self._children: dict[int, _Child] = {}
         self._channels: dict[int, int] = {}
         self._ending = False
-        self._handlers: dict[type, object] = {
+        self._handlers: dict[type, Callable[[Any], None]] = {
             messages.Spawn: self._spawn,
             messages.Retire: self._retire,
             messages.Kill: self._kill,
@@ -109,10 +124,13 @@ class Zygote:
                 )
             )
 
-    def run(self) -> None:
+    def run(self, orders: Sequence[Message] = ()) -> None:
         """
         Serve the master until it has no use for this generation, or is gone.
+
+        @param orders: what has been received already.
         """
+        _takeBack()
         wake, self._wakeWrite = os.pipe()
         for fd in (wake, self._wakeWrite):
             os.set_blocking(fd, False)
@@ -122,6 +140,7 @@ class Zygote:
         self._poll = select.poll()
         for fd in (CONTROL, LINE, wake):
             self._poll.register(fd, select.POLLIN)
+        self._obey(orders)
         while not (self._ending and not self._children):
             for fd, _ in self._poll.poll(self._untilDeadline()):
                 self._readable(fd)
@@ -133,8 +152,7 @@ class Zygote:
         if fd == LINE:
             self._masterGone()
         elif fd == CONTROL:
-            for message in self._control.receive():
-                self._handlers[type(message)](message)  # type: ignore[operator]
+            self._obey(self._control.receive())
             if not self._control.open:
                 self._masterGone()
         elif fd == self._wakeRead:
@@ -142,6 +160,10 @@ class Zygote:
                 os.read(fd, 4096)
         else:
             self._fromWorker(fd)
+
+    def _obey(self, orders: Iterable[Message]) -> None:
+        for order in orders:
+            self._handlers[type(order)](order)
 
     def _masterGone(self) -> None:
         """
@@ -161,9 +183,14 @@ class Zygote:
             )
 
     def _spawn(self, message: messages.Spawn) -> None:
-        ours, theirs = Channel.pair()
         try:
-            pid = os.fork()
+            ours, theirs = Channel.pair()
+        except OSError as error:
+            self._control.send(messages.ForkFailed(message.slot, str(error)))
+            return
+        try:
+            with self._belongings.passedOn():
+                pid = _fork()
         except OSError as error:
             ours.close()
             theirs.close()
@@ -190,6 +217,7 @@ class Zygote:
             ours.close()
             for child in self._children.values():
                 child.channel.close()
+            self._belongings.closers[0] = theirs.close
             worker = Worker(
                 self._boot,
                 self._board.slots[slot],
@@ -197,6 +225,7 @@ class Zygote:
                 LINE,
                 self._sockets,
                 self._application,  # type: ignore[arg-type]
+                self._belongings,
             )
             status = worker.run()
         except BaseException:
@@ -225,6 +254,8 @@ class Zygote:
 
     def _reopenLog(self, message: messages.ReopenLog) -> None:
         fd = self._control.takeFd()
+        if fd is None:
+            return
         os.dup2(fd, 2)
         for child in self._children.values():
             child.channel.send(message, fd)
@@ -247,6 +278,8 @@ class Zygote:
             message = messages.RetireWanted(message.reason, child.slot, pid)
         elif isinstance(message, messages.BootFailed):
             message = message._replace(pid=pid)
+        else:
+            return
         self._control.send(message)
 
     def _reap(self) -> None:
@@ -312,9 +345,33 @@ def _dyingWithMaster():  # type: ignore[no-untyped-def]
         signal.signal(signal.SIGIO, previous)
 
 
+def _fork() -> int:
+    # Python warns of threads, which the import may have started. The master says so
+    # in words that help; and here the warning could have been made an error.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _takeBack() -> None:
+    """
+    Undo what the application's import may have done to the process, where it would
+    make the zygote deaf, or mortal.
+    """
+    _standUp()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _files(names: set[str]) -> list[str]:
-    found = (getattr(sys.modules.get(name), "__file__", None) for name in names)
-    return sorted(path for path in found if path)
+    found = set()
+    for name in names:
+        # Some modules are objects of all kinds, which do things when they are asked.
+        with contextlib.suppress(Exception):
+            path = getattr(sys.modules.get(name), "__file__", None)
+            if isinstance(path, str):
+                found.add(path)
+    return sorted(found)[:_MOST_FILES]
 
 
 def _threads() -> int:
@@ -326,12 +383,44 @@ def _threads() -> int:
         return threading.active_count()
 
 
+def _standUp() -> None:
+    """
+    Let the signals that are meant for the master, but sent to the whole group, pass.
+
+    By a handler, not by ignoring them: that would be inherited by every program that
+    the application starts.
+    """
+    for name in PASSED:
+        number = getattr(signal, name)
+        signal.signal(number, _pass)
+        signal.siginterrupt(number, False)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _pass(number: int, frame: object) -> None:
+    pass
+
+
+def _leave(status: int) -> NoReturn:
+    """
+    End the process with what the application wants done at exit, but without waiting
+    for it, or for its threads, for ever.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, _EXIT_TIME)
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(status)
+
+
 def main() -> None:
     """
     The process: take the first message, load, serve, end.
     """
-    for name in _IGNORED:
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    _standUp()
     # The interpreter put the working directory first; the master says what belongs.
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
@@ -342,7 +431,7 @@ def main() -> None:
         received = control.receive(wait=True)
     if not received:
         return
-    boot = received[0]
+    boot, *orders = received
     assert isinstance(boot, messages.Boot)
     # What the application starts has no business with any of these.
     for fd in range(CONTROL, SOCKETS + boot.sockets):
@@ -353,7 +442,11 @@ def main() -> None:
     zygote = Zygote(control, boot)
     try:
         zygote.load()
+        zygote.run(orders)
     except ApplicationError as error:
         control.send(messages.BootFailed(str(error), error.details, 4))
-        raise SystemExit(4)
-    zygote.run()
+        _leave(4)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        _leave(1)
+    _leave(0)

@@ -7,6 +7,7 @@ rendered bytes go to a sink, which is the connection.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -210,10 +211,11 @@ class Gateway:
     One application, called once for each request.
     """
 
-    __slots__ = ("application",)
+    __slots__ = ("_pid", "application")
 
     def __init__(self, application: Application) -> None:
         self.application = application
+        self._pid = os.getpid()
 
     def answer(self, environ: dict[str, Any], codec: ICodec, sink: ISink) -> int:
         """
@@ -241,6 +243,9 @@ class Gateway:
         except ClientGone:
             return RESET
         except BaseException as error:
+            if os.getpid() != self._pid:
+                # A child that the application forked wants to end, and not to serve.
+                os._exit(_statusOf(error))
             return _failed(exchange, environ, error)
 
 
@@ -353,6 +358,15 @@ def _failed(exchange: Exchange, environ: dict[str, Any], error: BaseException) -
     except ClientGone:
         return RESET
     return DONE
+
+
+def _statusOf(error: BaseException) -> int:
+    if not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    return 1
 
 
 def _report(environ: dict[str, Any], error: BaseException, what: str) -> None:

@@ -5,7 +5,8 @@ answers on standard output, one JSON object a line.
 Usage: python -m tests.support.master '{"application": ..., ...}'; the keywords are
 L{svctree.PoolService}'s, and C{listen}. Commands: C{reload}, C{scale N},
 C{describe}, C{rebind ADDRESS...} (which answers where it listens then), C{ping},
-C{stop}.
+C{drain}, C{down} and C{up} (the pool's service alone), C{timers} (what the reactor has
+yet to call), C{free} (slots of the scoreboard), C{stop}.
 """
 
 from __future__ import annotations
@@ -148,6 +149,11 @@ def main() -> None:
             "describe": pool.describe,
             "rebind": rebind,
             "ping": pool.ping,
+            "drain": pool.drain,
+            "down": pool.stopService,
+            "up": lambda: pool.startService().addCallback(lambda _: None),
+            "timers": lambda: [str(c) for c in reactor.getDelayedCalls()],
+            "free": lambda: len(pool._shared._free),  # type: ignore[union-attr]
             "stop": lambda: reactor.callLater(0, reactor.stop) and None,
         }
 
