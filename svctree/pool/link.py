@@ -33,7 +33,7 @@ class _Control(LineOnlyReceiver):
     """
 
     delimiter = b"\n"
-    MAX_LENGTH = 1 << 22
+    MAX_LENGTH = 1 << 24
 
     def __init__(
         self, received: Callable[[Message], None], lost: Callable[[], None]

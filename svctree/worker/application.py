@@ -17,7 +17,7 @@ __all__ = ["ApplicationError", "loadApplication", "loadCallable", "shortened"]
 
 
 _LONGEST_LINE = 500
-_LONGEST_TEXT = 65536
+_LONGEST_TEXT = 32768
 
 
 class ApplicationError(Exception):
@@ -153,7 +153,8 @@ def _line(error: BaseException) -> str:
     named = [
         line for line in lines if line.strip().split(":")[0].rpartition(".")[2] == kind
     ]
-    return (named or lines)[0].strip().partition("\n")[0][:_LONGEST_LINE]
+    line = (named or lines)[0].strip().partition("\n")[0]
+    return shortened(line[:_LONGEST_LINE])
 
 
 def _ownTraceback(error: BaseException) -> str:

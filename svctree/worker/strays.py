@@ -15,6 +15,7 @@ import contextlib
 import faulthandler
 import os
 import signal
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 
 __all__ = ["PASSED", "Belongings"]
@@ -34,7 +35,12 @@ class Belongings:
     def __init__(self) -> None:
         self.closers: list[Callable[[], None]] = []
         self._passOn = False
-        os.register_at_fork(after_in_child=self._forked)
+        self._masks: dict[int, set[int]] = {}
+        os.register_at_fork(
+            before=self._hold,
+            after_in_parent=self._resume,
+            after_in_child=self._forked,
+        )
 
     @contextlib.contextmanager
     def passedOn(self) -> Iterator[None]:
@@ -47,9 +53,24 @@ class Belongings:
         finally:
             self._passOn = False
 
+    def _hold(self) -> None:
+        # A signal that comes before the child has its own handlers would be lost to
+        # it, and told to its parent.
+        numbers = [getattr(signal, name) for name in PASSED]
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        self._masks[get_ident()] = set(mask)
+
+    def _resume(self) -> None:
+        mask = self._masks.pop(get_ident(), None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
     def _forked(self) -> None:
-        if self._passOn:
-            return
+        if not self._passOn:
+            self._letGo()
+        self._resume()
+
+    def _letGo(self) -> None:
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(-1)
             faulthandler.unregister(signal.SIGUSR2)

@@ -43,8 +43,9 @@ CONTROL, LINE, SCOREBOARD, SOCKETS = 3, 4, 5, 6
 # Seconds for what the application does at exit in this process, which never served.
 _EXIT_TIME = 1.0
 
-# More would be no list to watch, and no message.
-_MOST_FILES = 20_000
+# Characters of the names of imported files; more would be no list to watch, and no
+# message.
+_MOST_NAMES = 1_000_000
 
 
 class _Child:
@@ -365,13 +366,15 @@ def _takeBack() -> None:
 
 def _files(names: set[str]) -> list[str]:
     found = set()
+    room = _MOST_NAMES
     for name in names:
         # Some modules are objects of all kinds, which do things when they are asked.
         with contextlib.suppress(Exception):
             path = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(path, str):
+            if isinstance(path, str) and len(path) < room:
                 found.add(path)
-    return sorted(found)[:_MOST_FILES]
+                room -= len(path)
+    return sorted(found)
 
 
 def _threads() -> int:
