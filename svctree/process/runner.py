@@ -34,6 +34,8 @@ from svctree.process.detach import Foreground, detachProcess
 from svctree.process.logs import startLogging
 from svctree.process.signals import eachService
 from svctree.process.surroundings import changeDirectory, setUmask
+from svctree.tree.paths import pathOf
+from svctree.tree.root import unstopped
 
 __all__ = ["Runner"]
 
@@ -250,7 +252,10 @@ class Runner:
 
     def _giveUp(self, done: Deferred[object]) -> None:
         if not done.called:
-            self._log.error("something does not stop; leaving without it")
+            paths = ", ".join(pathOf(service) for service in unstopped(self._root))
+            self._log.error(
+                "leaving without what does not stop: {paths}", paths=paths or "unknown"
+            )
             self.exitStatus = self.exitStatus or 1
             done.callback(None)
 

@@ -128,7 +128,7 @@ def unstopped(container: Any) -> list[Any]:
     found: list[Any] = []
     waiting = [container]
     while waiting:
-        for stop in list(waiting.pop()._stops.values()):
+        for stop in list(getattr(waiting.pop(), "_stops", {}).values()):
             if isinstance(stop.service, TreeContainer):
                 waiting.append(stop.service)
             else:

@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from svctree.service import MultiService
-from svctree.tree.root import Root, explain
+from svctree.tree import Supervisor
+from svctree.tree.root import Root, explain, unstopped
 from tests.support.processes import BIN, Processes, Running, waitUntil
 from tests.tree.services import Noting, Slow, SlowStop
 
@@ -360,6 +361,23 @@ class RootTests(TestCase):
         self.assertEqual(self.calls, ["start a", "stop a", "kill a"])
         self.assertEqual(self.statuses, [1])
         slow.stopping.callback(None)
+
+    def test_unstopped(self) -> None:
+        """
+        What has not stopped is found wherever it is.
+        """
+        inner, supervisor = MultiService(), Supervisor(clock=self.clock)
+        inner.setName("inner")
+        inner.setServiceParent(self.tree)
+        supervisor.setServiceParent(inner)
+        for name, parent in [("a", self.tree), ("b", inner), ("c", supervisor)]:
+            SlowStop(self.calls, name).setServiceParent(parent)
+        Noting(self.calls, "d").setServiceParent(inner)
+        self.tree.startService()
+        self.assertEqual(unstopped(self.tree), [])
+        self.tree.stopService()
+        paths = {service.path for service in unstopped(self.tree)}
+        self.assertEqual(paths, {"/a", "/inner/b", "/inner/#0/c"})
 
     def test_stopErrors(self) -> None:
         """
