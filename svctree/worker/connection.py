@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from select import EPOLLIN, EPOLLOUT
 from time import monotonic
 from typing import IO, TYPE_CHECKING
@@ -207,13 +208,27 @@ class Connection(Sink):
         return codec.nextEvent()
 
     def _expectBody(self, request: Request) -> Event:
-        self._body = Body(self._loop.config.bufferRequest)
-        self._environ = request.environ
-        self._line = request.line
-        event = self.codec.nextEvent()
+        codec = self.codec
+        environ, line, size = request.environ, request.line, request.bodyLength
+        event = codec.nextEvent()
+        threshold = self._loop.config.bufferRequest
+        if isinstance(event, bytes) and len(event) == size <= threshold:
+            following = codec.nextEvent()
+            if following is END:
+                # A small body that came along with its head: no need to collect.
+                environ["wsgi.input"] = BytesIO(event)
+                environ["CONTENT_LENGTH"] = str(size)
+                return self._answered(self._loop.serve(self, environ, line))
+            self._body = Body(threshold)
+            self._body.add(event)
+            event = following
+        else:
+            self._body = Body(threshold)
+        self._environ = environ
+        self._line = line
         if event is None and request.expectContinue:
             # Nothing of the body is here: the client does wait (RFC 9110, 10.1.1).
-            self.write(self.codec.interim(100))
+            self.write(codec.interim(100))
         return event
 
     def _runWithBody(self) -> Event:

@@ -8,8 +8,7 @@ longer than a moment loses the lead: the I{watchman}, a spare thread that looks 
 leader every few milliseconds, takes the poll set, the rest of the turn's events and
 the lead; the former leader finishes its request and its connection on its own, and
 becomes spare. After a request that was slow the next ones are expected to be: then the
-watchman is called before the application is, and takes over as soon as the leader
-lets go of the interpreter.
+watchman is called before the application is, and looks after a third of a millisecond.
 
 Measured on one core with 32 connections and a quick application, in one run with
 C{EPOLLONESHOT} and all threads polling: 4 threads reach the rate of one, where
@@ -51,6 +50,10 @@ _LOOK = 0.004
 
 _MOMENT = 2_000_000
 """Nanoseconds that a request may take without losing the lead."""
+
+_GLIMPSE = 300_000
+"""The same where slow requests are expected. Not less: a quick request lets go of the
+interpreter, too, when it sends its answer."""
 
 _EXPECT_SLOW = 32
 """Requests after a slow one for which the watchman is called beforehand."""
@@ -432,8 +435,10 @@ class ThreadedLoop(Loop):
         Look after the leader, until it is time to take its place.
         """
         quiet = 0
+        wait = _LOOK
         while runner is self._watchman and not self._ended:
-            called = runner.bell.acquire(timeout=_LOOK)
+            runner.bell.acquire(timeout=wait)
+            wait = _LOOK
             leader = self._leader
             if not leader.lease:
                 quiet += 1
@@ -450,10 +455,13 @@ class ThreadedLoop(Loop):
             if cell is None:
                 continue
             age = monotonic_ns() - cell.words[0]
-            if age > _MOMENT or (called and self._expectSlow):
+            limit = _GLIMPSE if self._expectSlow else _MOMENT
+            if age > limit:
                 if age > _MOMENT:
                     self._expectSlow = _EXPECT_SLOW
                 self._takeLead(runner)
+            elif self._expectSlow:
+                wait = (limit - age) / 1e9
 
     def _takeLead(self, runner: _Runner) -> None:
         with self._lock:

@@ -114,8 +114,8 @@ def test_systemCalls(processes: Processes, tmp_path: Path, model: str) -> None:
     assert requests <= counts["recvfrom"] <= requests + 40
     assert counts["sendto"] == requests
     assert counts["epoll_wait"] <= requests
-    # Under strace a call takes so long that the lead is taken over now and then.
-    assert counts.get("epoll_ctl", 0) < requests / 4
+    # Under strace a call takes so long that threads relieve each other.
+    assert model == "threaded" or counts.get("epoll_ctl", 0) < 100
     assert counts.get("read", 0) + counts.get("write", 0) < 1000
 
 
