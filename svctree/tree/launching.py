@@ -137,7 +137,10 @@ class Launching:
         supervisor, service = self._supervisor, child.service
         fell, child.fell = child.fell, None
         if fell is not None and fell[0] is not None:
-            self._failed(child, fell[0], before)
+            # It had come up far enough to say so: it has something to clear up.
+            noteWhere(fell[0], supervisor._pathOf(child))
+            supervisor._recordChild(service, Record.CRASHED, fell[0], old=before)
+            self.end(child)
             fell[0].raiseException()
         child.up(supervisor._clock())
         supervisor._recordChild(service, Record.UP, old=before)

@@ -564,13 +564,16 @@ class RestartTests(SupervisorCase):
 
     def test_crashDuringItsOwnStart(self) -> None:
         """
-        A child that crashes before it is up has not come up.
+        A child that crashes before it is up has not come up; it is stopped, since it
+        had come far enough to say so.
         """
         self.make()
         slow = self.add(Slow, "a")
         starting = self.supervisor.startService()
         slow.crashed(ValueError("ouch"))
         slow.starting.callback(None)
+        self.assertEqual(self.calls, ["start a", "stop a"])
+        slow.stopping.callback(None)
         self.failureResultOf(starting, ValueError)
 
     def test_terminateRestartDelete(self) -> None:
