@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import fcntl
 import gc
 import os
 import random
@@ -111,6 +112,7 @@ class Worker:
         if self._accessLog is not None:
             self._loop.logAccess(self._accessLog)
         self._watchSignals()
+        self._listenToLine()
         self._loop.watch(self._channel.fileno(), self._fromZygote)
         self._loop.watch(self._line, self._masterGone)
         self._slot.words[STATE] = State.IDLE
@@ -169,6 +171,34 @@ class Worker:
             signal.signal(DUMP_SIGNAL, lambda *_: [loadCallable(n)() for n in hooks])
         faulthandler.register(DUMP_SIGNAL, file=2, all_threads=True, chain=bool(hooks))
 
+    def _listenToLine(self) -> None:
+        """
+        Have a signal at the end of the line, too: a request that hangs keeps the loop
+        from looking, and when zygote and master are both gone nobody would end it.
+        """
+        signal.signal(signal.SIGIO, lambda *_: self._limitEnd())
+        # The flag belongs to the open file, and that of the zygote is shared by all.
+        try:
+            own = os.open(f"/proc/self/fd/{self._line}", os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:  # a system without /proc; the loop looks
+            return
+        os.dup2(own, self._line, inheritable=False)
+        os.close(own)
+        fcntl.fcntl(self._line, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(self._line, fcntl.F_GETFL)
+        fcntl.fcntl(self._line, fcntl.F_SETFL, flags | getattr(os, "O_ASYNC", 0))
+
+    def _limitEnd(self) -> None:
+        """
+        Nobody is left who would kill this process if it did not come to its end.
+        """
+        if not select.select([self._line], [], [], 0)[0]:
+            return
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(
+            signal.ITIMER_REAL, max(0.1, float(self._settings["gracefulTimeout"]))
+        )
+
     def _toldToEnd(self) -> None:
         """
         By an operator: end as for any other reason, when a successor is ready, and
@@ -203,11 +233,8 @@ class Worker:
         if not select.select([self._line], [], [], 0)[0]:
             return
         self._loop.unwatch(self._line)
-        # Nobody is left who would kill this process if it did not come to its end.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(
-            signal.ITIMER_REAL, max(0.1, float(self._settings["gracefulTimeout"]))
-        )
+        # A loop of several threads does not look from the one that may set signals.
+        os.kill(os.getpid(), signal.SIGIO)
         # What waits in the kernel's queues would be lost if nobody else has them.
         self._retire(_ORPHAN_GRACE, True)
 

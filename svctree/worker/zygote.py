@@ -329,17 +329,14 @@ def _dyingWithMaster():  # type: ignore[no-untyped-def]
     While application code runs here nobody reads L{LINE}; let the kernel tell of its
     end by a signal, so that an import that hangs does not outlive the master.
     """
-
-    def onSignal(*_: object) -> None:
-        if select.select([LINE], [], [], 0)[0]:
-            os._exit(1)
-
     flags = fcntl.fcntl(LINE, fcntl.F_GETFL)
-    previous = signal.signal(signal.SIGIO, onSignal)
+    # What it does by default is to end the process, whatever that is busy with.
+    previous = signal.signal(signal.SIGIO, signal.SIG_DFL)
     try:
         fcntl.fcntl(LINE, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(LINE, fcntl.F_SETFL, flags | getattr(os, "O_ASYNC", 0))
-        onSignal()
+        if select.select([LINE], [], [], 0)[0]:
+            os._exit(1)
         yield
     finally:
         fcntl.fcntl(LINE, fcntl.F_SETFL, flags)

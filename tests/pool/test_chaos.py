@@ -328,6 +328,46 @@ def test_killedMasterWithARequestThatHangs(
     client.close()
 
 
+@pytest.mark.parametrize("keywords", [{}, {"workermodel": "threaded"}])
+def test_masterAndZygoteKilled(
+    processes: Processes, site: Site, keywords: dict[str, object]
+) -> None:
+    """
+    With both gone nobody is left who would kill a worker whose request hangs: it has
+    set itself a limit, and ends.
+    """
+    master, port = startMaster(
+        processes, APP, site.folder, workers=1, gracefulTimeout=1, **keywords
+    )
+    zygote, workers = workersOf(master)
+    client = Client(port)
+    client.send("/hang")
+    waitUntil(lambda: master.describe()["workers"][0]["current"], "the request")
+    for pid in (zygote, master.pid):
+        os.kill(pid, signal.SIGKILL)
+    waitUntil(lambda: not any(map(alive, workers)), "the end of all", 6.0)
+    client.close()
+
+
+@pytest.mark.parametrize("workermodel", ["prefork", "threaded"])
+def test_masterKilledUnderLoad(
+    processes: Processes, site: Site, workermodel: str
+) -> None:
+    """
+    What is in hand is answered, in every model, though the master is no more.
+    """
+    master, port = startMaster(
+        processes, APP, site.folder, workers=1, workermodel=workermodel
+    )
+    client = Client(port)
+    client.send("/slow")
+    waitUntil(lambda: master.describe()["workers"][0]["current"], "the request")
+    os.kill(master.pid, signal.SIGKILL)
+    assert client.answer().status == 200
+    client.close()
+    waitUntil(lambda: inSession(master.pid) == [], "the end of all", 4.0)
+
+
 # -- nothing is left behind
 
 
