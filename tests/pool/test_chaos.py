@@ -368,6 +368,40 @@ def test_masterKilledUnderLoad(
     waitUntil(lambda: inSession(master.pid) == [], "the end of all", 4.0)
 
 
+NO_FORK = """
+import os
+
+REAL = os.fork
+
+def fork():
+    if os.path.exists("full"):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return REAL()
+
+os.fork = fork
+"""
+
+
+def test_outOfProcesses(processes: Processes, site: Site) -> None:
+    """
+    When the system gives no more processes the pool serves with what it has, says so,
+    and tries again; a reload that cannot be made whole fails in time.
+    """
+    site.version(1, NO_FORK)
+    master, port = startMaster(processes, APP, site.folder, workers=2, bootTimeout=5)
+    full = site.folder / "full"
+    full.touch()
+    _, workers = workersOf(master)
+    os.kill(workers[0], signal.SIGKILL)
+    master.running.waitFor("Resource temporarily unavailable.*; serving with 1")
+    assert get(port)[1] == str(workers[1])
+    error = master.call("reload")["error"]
+    assert "0 of 2 workers of pool 'web' were ready within boot-timeout = 5 s" in error
+    assert get(port)[1] == str(workers[1])
+    full.unlink()
+    ready(master, 2)
+
+
 # -- nothing is left behind
 
 

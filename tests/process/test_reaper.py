@@ -91,3 +91,36 @@ def test_processOne(daemon: Daemon, tmp_path: Path) -> None:
             for pid in childrenOf(process.pid):
                 os.kill(pid, signal.SIGKILL)
             process.kill()
+
+
+@needsRoot
+def test_killedZygoteOfProcessOne(daemon: Daemon) -> None:
+    """
+    As process 1 the master becomes the parent of the workers whose zygote was killed:
+    it sees their end, buries them, and serves on with others.
+    """
+    daemon.configure(detach="no", workers=2)
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.argv("run")]
+    if subprocess.run([*argv[:4], "true"], check=False).returncode:
+        pytest.skip("no pid namespaces here")
+    with subprocess.Popen(argv) as process:
+        try:
+            daemon.waitForLog("ready, pid 1")
+            (master,) = childrenOf(process.pid)
+            (zygote,) = childrenOf(master)
+            old = [zygote, *childrenOf(zygote)]
+            os.kill(zygote, signal.SIGKILL)
+            waitUntil(
+                lambda: not any(Path(f"/proc/{pid}").exists() for pid in old),
+                "the burial of all",
+                20.0,
+            )
+            (other,) = childrenOf(master)
+            assert len(childrenOf(other)) == 2
+            assert daemon.get() == "hello"
+            os.kill(master, signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            for pid in childrenOf(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
