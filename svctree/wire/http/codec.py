@@ -267,7 +267,7 @@ class HTTPCodec(Rendering):
         """
         Hot path. Turn a head into a request whose fields are, byte for byte, those of
         the connection's last request: they mean what they meant then. Measured with 2
-        fields: 0.8 microseconds instead of 1.5.
+        fields, on one core: 1.0 microsecond instead of 2.0.
         """
         known = self._known
         asked = self._lines(line)

@@ -5,7 +5,7 @@ Clients repeat themselves: most lines of a request are the very bytes of the req
 before. So a checked line is kept in a bounded dictionary from its bytes to what it
 puts into the environ, and the head of a request is then a few look-ups, done by C{map}
 without running any bytecode. Measured with a browser's 12 fields (one core, one run):
-1.1 microseconds for the lines of a head, against 9 when each is parsed anew.
+1.4 microseconds for the lines of a head, against 24 when each is parsed anew.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class FieldCache(dict[bytes, "Entry | None"]):
 
     def __missing__(self, line: bytes) -> Entry | None:
         # The way of lines that change with every request: a cookie takes it, at
-        # half a microsecond.
+        # 0.7 microseconds.
         name, colon, value = line.partition(b":")
         known = self._names.get(name)
         if known is None or not colon or len(line) > self.fieldSize:

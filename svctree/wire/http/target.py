@@ -91,7 +91,7 @@ class RequestLines(dict[bytes, "Variables | RequestLine"]):
     def __missing__(self, line: bytes) -> Variables | RequestLine:
         """
         The short way of a target that has not been seen: words and tests of C, and no
-        regular expression. 1.1 microseconds instead of 2.6.
+        regular expression: 1.2 microseconds instead of 2.2 with one.
         """
         if len(line) > self._limit:
             raise RequestError(414, "a request line beyond limit-request-line")
