@@ -18,8 +18,8 @@ _AT_ONCE = 1 << 20
 _PATIENCE = 1
 """
 Milliseconds that a client gets to make room before its answer goes to a file. One that
-reads as fast as it can needs less, and is spared the way through the file; one that does
-not costs this much, once for each answer.
+reads as fast as it can needs less, and is spared the way through the file; one that
+does not costs this much, once for each answer.
 """
 
 

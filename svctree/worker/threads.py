@@ -10,10 +10,10 @@ the lead; the former leader finishes its request and its connection on its own, 
 becomes spare. After a request that was slow the next ones are expected to be: then the
 watchman is called before the application is, and looks after a third of a millisecond.
 
-The other way is to let all threads poll with C{EPOLLONESHOT}. It costs a system call more
-for each request, and every system call hands the interpreter to another thread. Measured
-with 32 connections and a quick application on one core: 4 threads take 5% more processor
-time for a request than one thread takes.
+The other way is to let all threads poll with C{EPOLLONESHOT}. It costs a system call
+more for each request, and every system call hands the interpreter to another thread.
+Measured with 32 connections and a quick application on one core, in one run: here 4
+threads take 5% more processor time for a request than one thread takes.
 
 Guarantees:
 
