@@ -113,6 +113,9 @@ class Launching:
 
         def expired() -> None:
             nonlocal late
+            if child.starting is not starting:
+                # It has been told to stop meanwhile, which ends its start.
+                return
             late = True
             child.starting = None
             timeout = child.spec.startTimeout or 0.0
