@@ -28,9 +28,6 @@ __all__ = ["addSignals", "makePool", "makeTree"]
 
 LISTENER, POOL = "http", "web"
 
-# The options of a URL's scheme; the other protocols are nothing to click on.
-_SCHEMES = {"http": "http"}
-
 
 def makeTree(settings: Settings) -> RootService:
     """
@@ -47,7 +44,7 @@ def makeTree(settings: Settings) -> RootService:
         name=LISTENER,
         backlog=settings.backlog,
         proxyProtocol=settings.proxyProtocol,
-        scheme=_SCHEMES.get(settings.protocol, settings.protocol),
+        scheme=settings.protocol,
         reread=_addressesOf(settings),
     )
     listener.setServiceParent(tree)

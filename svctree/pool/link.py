@@ -207,7 +207,7 @@ def _checkExecutable() -> None:
 
 def _environment() -> dict[str, str]:
     """
-    The zygote must find svctree where the master found it, and nothing of its own in
-    the working directory (C{PYTHONSAFEPATH}, since Python 3.11).
+    The zygote must not find modules of its own in the working directory
+    (C{PYTHONSAFEPATH}, since Python 3.11).
     """
     return {**os.environ, "PYTHONSAFEPATH": "1"}

@@ -131,7 +131,7 @@ class PoolService(Service):
         _log.info(
             "{pool}: {workers} {application} at {urls}",
             pool=self.name,
-            workers=_serving(succession.current.roster.readyCount()),
+            workers=_subject(succession.current.roster.readyCount()),
             application=self.settings.application,
             urls=" and ".join(urls),
         )
@@ -313,5 +313,5 @@ class PoolService(Service):
 registerAdapter(PoolDescription, PoolService, IDescribable)
 
 
-def _serving(workers: int) -> str:
+def _subject(workers: int) -> str:
     return "1 worker serves" if workers == 1 else f"{workers} workers serve"
