@@ -25,6 +25,7 @@ COMBINED = COMMON + ' "%(f)s" "%(a)s"'
 _NAMED = {"common": COMMON, "combined": COMBINED}
 
 _ATOM = re.compile(r"%\((?:\{([^}]+)\}([ieo])|([A-Za-z]))\)[sd]")
+_STAMP = re.compile(r"(?:t=)?(\d{10,16}(?:\.\d{1,9})?)", re.ASCII)
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"\\]')
 _FIELD = re.compile(rb"^([^:\r\n]+): *([^\r\n]*)", re.MULTILINE)
 
@@ -45,9 +46,18 @@ class Answered:
     @ivar size: bytes of the body that were sent.
     @ivar nanoseconds: from the complete request to the end of the answer.
     @ivar ended: when that was, in seconds since the epoch.
+    @ivar worker: its number in the pool and its generation, or L{None}: no pool.
     """
 
-    __slots__ = ("block", "ended", "environ", "nanoseconds", "size", "status")
+    __slots__ = (
+        "block",
+        "ended",
+        "environ",
+        "nanoseconds",
+        "size",
+        "status",
+        "worker",
+    )
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Answered:
         size: int,
         nanoseconds: int,
         ended: float,
+        worker: tuple[int, int] | None = None,
     ) -> None:
         self.environ = environ
         self.status = status
@@ -64,6 +75,7 @@ class Answered:
         self.size = size
         self.nanoseconds = nanoseconds
         self.ended = ended
+        self.worker = worker
 
 
 Atom = Callable[[Answered], str]
@@ -130,6 +142,26 @@ def _time(one: Answered) -> str:
     return text
 
 
+def _queued(one: Answered) -> float | None:
+    """
+    @return: seconds between the front end's X-Request-Start and the complete request,
+        or L{None}: no such field, or none that is a time.
+    """
+    stamp = _STAMP.fullmatch(str(one.environ.get("HTTP_X_REQUEST_START", "")))
+    if stamp is None:
+        return None
+    # Front ends write seconds, milliseconds or microseconds: the size tells which.
+    start = float(stamp[1])
+    while start > 1e11:
+        start /= 1e3
+    return max(0.0, one.ended - one.nanoseconds / 1e9 - start)
+
+
+def _queueTime(one: Answered) -> str:
+    seconds = _queued(one)
+    return "-" if seconds is None else f"{seconds:.6f}"
+
+
 ATOMS: dict[str, Atom] = {
     "h": _variable("REMOTE_ADDR"),
     "l": lambda one: "-",
@@ -150,8 +182,12 @@ ATOMS: dict[str, Atom] = {
     "D": lambda one: str(one.nanoseconds // 10**3),
     "L": lambda one: f"{one.nanoseconds / 1e9:.6f}",
     "p": lambda one: f"<{os.getpid()}>",
+    "w": lambda one: str(one.worker[0]) if one.worker else "-",
+    "g": lambda one: str(one.worker[1]) if one.worker else "-",
+    "I": lambda one: escape(one.environ.get("CONTENT_LENGTH")),
+    "Q": _queueTime,
 }
-"""What can stand in a format, as gunicorn has it."""
+"""What can stand in a format: gunicorn's, and the last four."""
 
 
 def compileFormat(text: str) -> Callable[[Answered], str]:
@@ -212,6 +248,7 @@ def _jsonLine(one: Answered) -> str:
     environ = one.environ
     moment = time.gmtime(one.ended)
     fraction = f"{one.ended % 1:.3f}"[1:]
+    received = str(environ.get("CONTENT_LENGTH", ""))
     line = {
         "time": time.strftime(f"%Y-%m-%dT%H:%M:%S{fraction}Z", moment),
         "peer": environ.get("REMOTE_ADDR") or None,
@@ -223,6 +260,10 @@ def _jsonLine(one: Answered) -> str:
         "seconds": round(one.nanoseconds / 1e9, 6),
         "referer": environ.get("HTTP_REFERER"),
         "agent": environ.get("HTTP_USER_AGENT"),
+        "bytesIn": int(received) if received.isdecimal() else 0,
+        "queue": _queued(one),
         "pid": os.getpid(),
+        "worker": one.worker and one.worker[0],
+        "generation": one.worker and one.worker[1],
     }
     return json.dumps(line) + "\n"

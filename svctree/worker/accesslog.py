@@ -73,13 +73,20 @@ class AccessLog:
     An open access log.
     """
 
-    def __init__(self, path: str, form: str = "combined") -> None:
+    def __init__(
+        self,
+        path: str,
+        form: str = "combined",
+        worker: tuple[int, int] | None = None,
+    ) -> None:
         """
         @param path: C{-} is standard output.
         @param form: see L{svctree.logformat}.
+        @param worker: its number in the pool and its generation.
         @raise svctree.worker.appended.LogFileError: the file cannot be opened.
         """
         self._line = compileFormat(form)
+        self._worker = worker
         self._file = AppendedFile("accesslog", path, 1)
         self.reopen = self._file.reopen
 
@@ -94,9 +101,7 @@ class AccessLog:
             outcome = answer(environ, noted, noted)  # type: ignore[arg-type]
             size = 0 if environ.get("REQUEST_METHOD") == "HEAD" else noted.size
             spent = time.monotonic_ns() - began
-            self._write(
-                Answered(environ, noted.status, noted.block, size, spent, time.time())
-            )
+            self._write(environ, noted.status, noted.block, size, spent)
             return outcome
 
         return noting
@@ -112,7 +117,11 @@ class AccessLog:
         except OSError:
             name = ""
         environ = {"REMOTE_ADDR": name[0]} if isinstance(name, tuple) else {}
-        self._write(Answered(environ, str(status), b"", 0, 0, time.time()))
+        self._write(environ, str(status), b"", 0, 0)
 
-    def _write(self, one: Answered) -> None:
+    def _write(
+        self, environ: dict[str, Any], status: str, block: bytes, size: int, spent: int
+    ) -> None:
+        ended = time.time()
+        one = Answered(environ, status, block, size, spent, ended, self._worker)
         self._file.write(self._line(one))

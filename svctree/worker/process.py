@@ -139,7 +139,9 @@ class Worker:
             from svctree.worker.accesslog import AccessLog
 
             self._accessLog = AccessLog(
-                settings["accesslog"], settings["accesslogFormat"]
+                settings["accesslog"],
+                settings["accesslogFormat"],
+                (self._slot.number, self._boot.generation),
             )
         if settings.get("slowRequest"):
             from svctree.worker.slowlog import SlowLog

@@ -87,6 +87,47 @@ def test_atoms() -> None:
         assert line(f"%({letter})s", environ={}, status="")
 
 
+def test_worker() -> None:
+    """
+    Which worker and which generation of the code answered; C{once} has neither.
+    """
+    assert line("%(w)s %(g)s", worker=(3, 17)) == "3 17"
+    assert line("%(w)s %(g)s") == "- -"
+    assert json.loads(line("json", worker=(0, 17)))["worker"] == 0
+
+
+def test_bytesIn() -> None:
+    """
+    The size of the request's body, also where it is not what it should be.
+    """
+    assert line("%(I)s", environ={"CONTENT_LENGTH": "512"}) == "512"
+    assert line("%(I)s", environ={"CONTENT_LENGTH": ""}) == "-"
+    assert json.loads(line("json", environ={"CONTENT_LENGTH": "5"}))["bytesIn"] == 5
+    assert json.loads(line("json", environ={"CONTENT_LENGTH": "x"}))["bytesIn"] == 0
+
+
+@pytest.mark.parametrize(
+    "stamp", ["t=1699999999.000", "1699999999.0", "1699999999000", "t=1699999999000000"]
+)
+def test_queueTime(stamp: str) -> None:
+    """
+    From the front end's stamp, in whichever unit, to the complete request.
+    """
+    environ = {"HTTP_X_REQUEST_START": stamp}
+    assert line("%(Q)s", environ=environ, nanoseconds=250_000_000) == "1.000000"
+    assert json.loads(line("json", environ=environ, nanoseconds=0))["queue"] == 1.25
+
+
+@pytest.mark.parametrize("stamp", ["", "t=", "soon", "t=-5", "1" * 400, "١٦٩٩٩٩٩٩٩٩"])
+def test_noQueueTime(stamp: str) -> None:
+    """
+    What is no time is none; a clock ahead of ours makes no negative time.
+    """
+    assert line("%(Q)s", environ={"HTTP_X_REQUEST_START": stamp}) == "-"
+    ahead = {"HTTP_X_REQUEST_START": "t=1700000099.0"}
+    assert line("%(Q)s", environ=ahead) == "0.000000"
+
+
 def test_json() -> None:
     """
     An object a line, whatever is in it.
