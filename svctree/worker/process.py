@@ -11,11 +11,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
-import fcntl
 import gc
 import os
 import random
-import select
 import signal
 import socket
 import traceback
@@ -32,6 +30,7 @@ from svctree.worker.application import (
 )
 from svctree.worker.channel import Channel
 from svctree.worker.config import WorkerConfig
+from svctree.worker.limit import OrphanLimit
 from svctree.worker.loops import ILoop, makeLoop
 from svctree.worker.strays import Belongings
 
@@ -74,6 +73,7 @@ class Worker:
         self._slot = slot
         self._channel = channel
         self._line = line
+        self._limit = OrphanLimit(line, float(self._settings["gracefulTimeout"]))
         self._sockets = sockets
         self._application = application
         self._accessLog: AccessLog | None = None
@@ -112,7 +112,7 @@ class Worker:
         if self._accessLog is not None:
             self._loop.logAccess(self._accessLog)
         self._watchSignals()
-        self._listenToLine()
+        self._belongings.closers.append(self._limit.listen())
         self._loop.watch(self._channel.fileno(), self._fromZygote)
         self._loop.watch(self._line, self._masterGone)
         self._slot.words[STATE] = State.IDLE
@@ -173,34 +173,6 @@ class Worker:
             signal.signal(DUMP_SIGNAL, lambda *_: [loadCallable(n)() for n in hooks])
         faulthandler.register(DUMP_SIGNAL, file=2, all_threads=True, chain=bool(hooks))
 
-    def _listenToLine(self) -> None:
-        """
-        Have a signal at the end of the line, too: a request that hangs keeps the loop
-        from looking, and when zygote and master are both gone nobody would end it.
-        """
-        signal.signal(signal.SIGIO, lambda *_: self._limitEnd())
-        # The flag belongs to the open file, and that of the zygote is shared by all.
-        try:
-            own = os.open(f"/proc/self/fd/{self._line}", os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:  # a system without /proc; the loop looks
-            return
-        os.dup2(own, self._line, inheritable=False)
-        os.close(own)
-        fcntl.fcntl(self._line, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(self._line, fcntl.F_GETFL)
-        fcntl.fcntl(self._line, fcntl.F_SETFL, flags | getattr(os, "O_ASYNC", 0))
-
-    def _limitEnd(self) -> None:
-        """
-        Nobody is left who would kill this process if it did not come to its end.
-        """
-        if not select.select([self._line], [], [], 0)[0]:
-            return
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(
-            signal.ITIMER_REAL, max(0.1, float(self._settings["gracefulTimeout"]))
-        )
-
     def _toldToEnd(self) -> None:
         """
         By an operator: end as for any other reason, when a successor is ready, and
@@ -232,7 +204,7 @@ class Worker:
             self._loop.unwatch(self._channel.fileno())
 
     def _masterGone(self) -> None:
-        if not select.select([self._line], [], [], 0)[0]:
+        if not self._limit.isDue():
             return
         self._loop.unwatch(self._line)
         # A loop of several threads does not look from the one that may set signals.
