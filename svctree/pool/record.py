@@ -81,6 +81,13 @@ class WorkerRecord:
             return False
         return True
 
+    def isStopped(self) -> bool:
+        """
+        @return: whether it was stopped by a signal, or by a debugger, and so serves
+            nobody whatever it was doing (proc(5)).
+        """
+        return _stat(self.pid)[0] in ("T", "t")
+
     def signal(self, number: int) -> None:
         """
         Send a signal to a worker whose zygote cannot do it any more; never to a

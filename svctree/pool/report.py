@@ -97,7 +97,7 @@ def _describeWorker(
 
 
 def _state(record: WorkerRecord, written: str, busy: bool) -> str:
-    if record.stuck:
+    if record.stuck or record.isStopped():
         return "stuck"
     if not record.ready:
         return "booting"

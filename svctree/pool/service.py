@@ -255,9 +255,11 @@ class PoolService(Service):
         """
         Have another number of workers.
 
-        @param count: at least 1.
+        @param count: at least 1; where the pool follows its load (C{workers} is
+            C{MIN..MAX}), within that range, from where it goes on to follow.
         @return: fires when that many are ready.
-        @raise ScaleError: the worker model or the scoreboard does not allow it.
+        @raise ScaleError: the worker model, the range or the scoreboard does not
+            allow it.
         """
         succession = self._serving()
         assert self._shared is not None and succession.current is not None
@@ -266,9 +268,12 @@ class PoolService(Service):
                 f"pool {self.name!r} has workermodel = {self.settings.workermodel}, "
                 "which is one process; only prefork can be scaled"
             )
-        most = len(self._shared.scoreboard.slots) // 2
-        if not 1 <= count <= most:
-            raise ScaleError(f"got {count} workers, expected 1 to {most}")
+        least, most = self._shared.model.processes(self.settings)
+        why = f": pool {self.name!r} follows its load with workers = {least}..{most}"
+        if least == most:
+            least, most, why = 1, len(self._shared.scoreboard.slots) // 2, ""
+        if not least <= count <= most:
+            raise ScaleError(f"got {count} workers, expected {least} to {most}{why}")
         if succession.current.retiring:
             raise ScaleError(f"pool {self.name!r} was drained; a reload fills it again")
         return succession.scaleTo(count)
