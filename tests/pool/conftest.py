@@ -13,6 +13,8 @@ def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/slow":
         time.sleep(0.5)
+    elif path == "/pause":
+        time.sleep(0.2)
     elif path == "/hang":
         time.sleep(60)
     elif path == "/spin":

@@ -64,6 +64,9 @@ def ready(master: Driven, count: int, generation: int = 0) -> dict[str, object]:
 
 # -- stopped processes
 
+SILENCE = {"svctree.pool.generation._MOST_SILENCE": 1.5}
+"""A zygote is given five seconds to answer; too long to wait for in a test."""
+
 
 def test_stopWithStoppedZygote(processes: Processes, site: Site) -> None:
     """
@@ -71,7 +74,7 @@ def test_stopWithStoppedZygote(processes: Processes, site: Site) -> None:
     the line, answer what they have, and end.
     """
     master, port = startMaster(
-        processes, APP, site.folder, workers=2, gracefulTimeout=20
+        processes, APP, site.folder, workers=2, gracefulTimeout=20, constants=SILENCE
     )
     zygote, _ = workersOf(master)
     client = Client(port)
@@ -80,10 +83,10 @@ def test_stopWithStoppedZygote(processes: Processes, site: Site) -> None:
     waitUntil(
         lambda: any(w["current"] for w in master.describe()["workers"]), "the request"
     )
-    endsWithin(master, 12.0)
+    endsWithin(master, 8.0)
     assert client.answer().status == 200
     client.close()
-    assert "has not answered for 5 s" in master.running.output
+    assert "has not answered for 1.5 s" in master.running.output
 
 
 def test_stopWithEverythingStopped(processes: Processes, site: Site) -> None:
@@ -103,12 +106,14 @@ def test_stoppedZygoteIsReplaced(processes: Processes, site: Site) -> None:
     A zygote that should fork and does not is killed, and another generation made; no
     request is lost.
     """
-    master, port = startMaster(processes, APP, site.folder, workers=2)
+    master, port = startMaster(
+        processes, APP, site.folder, workers=2, constants=SILENCE
+    )
     zygote, workers = workersOf(master)
     freeze(zygote)
     with Load(port, keepAlive=2, closing=2, pause=0.01) as load:
         master.send("scale 3")
-        master.running.waitFor("has not answered for 5 s; it is killed", 15.0)
+        master.running.waitFor("has not answered for 1.5 s; it is killed")
         ready(master, 3, generation=2)
     assert load.lost == []
     assert not any(map(alive, [zygote, *workers]))
@@ -118,16 +123,16 @@ def test_masterStoppedForLong(processes: Processes, site: Site) -> None:
     """
     A master that was stopped does not take what happened meanwhile for being late.
     """
-    site.version(1, "import time; time.sleep(0.5)")
-    master, port = startMaster(processes, APP, site.folder, workers=2, bootTimeout=4)
+    master, port = startMaster(processes, APP, site.folder, workers=2, bootTimeout=3)
+    site.version(2, "import time; time.sleep(0.5)")
     number = master.send("reload")
     waitUntil(lambda: len(childrenOf(master.pid)) == 2, "the second zygote")
     freeze(master.pid)
     begun = time.monotonic()
-    waitUntil(lambda: time.monotonic() - begun > 6.0, "the limit to pass", 10.0)
+    waitUntil(lambda: time.monotonic() - begun > 3.5, "the limit to pass")
     os.kill(master.pid, signal.SIGCONT)
     assert "ok" in master.result(number)
-    assert get(port)[0] == "1"
+    assert get(port)[0] == "2"
     ready(master, 2, generation=2)
 
 
@@ -136,16 +141,16 @@ def test_bootOfAStoppedZygote(processes: Processes, site: Site) -> None:
     A zygote that is stopped while it boots fails the reload in time; the old
     generation serves on.
     """
-    site.version(1, "import time; time.sleep(1)")
-    master, port = startMaster(processes, APP, site.folder, workers=1, bootTimeout=6)
+    master, port = startMaster(processes, APP, site.folder, workers=1, bootTimeout=3)
     old, _ = workersOf(master)
+    site.version(2, "import time; time.sleep(2)")
     number = master.send("reload")
     waitUntil(lambda: len(childrenOf(master.pid)) == 2, "the second zygote")
     (new,) = (pid for pid in childrenOf(master.pid) if pid != old)
     # Before that its master waits for the system call.
     waitUntil(lambda: b"svctree.worker" in commandOf(new), "it to be a zygote")
     freeze(new)
-    assert "boot-timeout = 6 s" in master.result(number, 20.0)["error"]
+    assert "boot-timeout = 3 s" in master.result(number)["error"]
     assert not alive(new)
     assert get(port)[0] == "1"
 
@@ -328,20 +333,23 @@ def test_killedMasterWithARequestThatHangs(
     client.close()
 
 
+@pytest.mark.parametrize("path", ["/hang", "/spin"])
 @pytest.mark.parametrize("keywords", [{}, {"workermodel": "threaded"}])
 def test_masterAndZygoteKilled(
-    processes: Processes, site: Site, keywords: dict[str, object]
+    processes: Processes, site: Site, path: str, keywords: dict[str, object]
 ) -> None:
     """
-    With both gone nobody is left who would kill a worker whose request hangs: it has
-    set itself a limit, and ends.
+    With both gone nobody is left who would kill a worker whose request hangs, or never
+    comes back to the interpreter: it has set itself a limit, and ends.
     """
+    # The number of a signal is the number of seconds; this one's is small.
+    site.version(1, "import svctree.worker.limit as l; l._LEAST_ALARM = 1")
     master, port = startMaster(
         processes, APP, site.folder, workers=1, gracefulTimeout=1, **keywords
     )
     zygote, workers = workersOf(master)
     client = Client(port)
-    client.send("/hang")
+    client.send(path)
     waitUntil(lambda: master.describe()["workers"][0]["current"], "the request")
     for pid in (zygote, master.pid):
         os.kill(pid, signal.SIGKILL)
@@ -388,7 +396,7 @@ def test_outOfProcesses(processes: Processes, site: Site) -> None:
     and tries again; a reload that cannot be made whole fails in time.
     """
     site.version(1, NO_FORK)
-    master, port = startMaster(processes, APP, site.folder, workers=2, bootTimeout=5)
+    master, port = startMaster(processes, APP, site.folder, workers=2, bootTimeout=2.5)
     full = site.folder / "full"
     full.touch()
     _, workers = workersOf(master)
@@ -396,7 +404,7 @@ def test_outOfProcesses(processes: Processes, site: Site) -> None:
     master.running.waitFor("Resource temporarily unavailable.*; serving with 1")
     assert get(port)[1] == str(workers[1])
     error = master.call("reload")["error"]
-    assert "0 of 2 workers of pool 'web' were ready within boot-timeout = 5 s" in error
+    assert "0 of 2 workers of pool 'web' were ready within boot-timeout = 2.5" in error
     assert get(port)[1] == str(workers[1])
     full.unlink()
     ready(master, 2)
@@ -435,7 +443,7 @@ def test_nothingLeaks(processes: Processes, site: Site) -> None:
 
     round()
     before = holdings()
-    for _ in range(6):
+    for _ in range(3):
         round()
     waitUntil(lambda: holdings() == before, f"what there was: {before}")
     assert "ok" in master.call("down")
@@ -541,15 +549,20 @@ def test_manyGenerationsAtOnce(processes: Processes, site: Site) -> None:
     waits for the first of them to go.
     """
     master, port = startMaster(
-        processes, APP, site.folder, workers=16, gracefulTimeout=4, timeout=0
+        processes,
+        APP,
+        site.folder,
+        workers=2,
+        gracefulTimeout=3,
+        timeout=0,
+        constants={"svctree.pool.shared._LEAST_SLOTS": 8},
     )
     numbers = []
-    clients = []
     for generation in range(1, 6):
         workers = [
             w for w in master.describe()["workers"] if w["generation"] == generation
         ]
-        assert len(workers) == 16
+        assert len(workers) == 2
         for worker in workers:
             os.kill(worker["pid"], signal.SIGSTOP)
         numbers.append(master.send("reload"))
@@ -559,9 +572,8 @@ def test_manyGenerationsAtOnce(processes: Processes, site: Site) -> None:
                 "the next generation",
                 30.0,
             )
-    assert all("ok" in master.result(number, 60.0) for number in numbers)
+    assert all("ok" in master.result(number) for number in numbers)
     assert get(port)[0] == "1"
-    assert not clients
 
 
 def test_drain(processes: Processes, site: Site) -> None:

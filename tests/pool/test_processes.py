@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -82,8 +83,8 @@ def test_descriptors(processes: Processes, site: Site) -> None:
     # The control channel, the listener, and a channel for each worker.
     assert opened(zygote) == {**common, "socket": 4}
     for worker in workers:
-        # The channel and the listener.
-        assert opened(worker) == {**common, "socket": 2, "eventpoll": 1}
+        # The channel and the listener; and the line once more, for its other signal.
+        assert opened(worker) == {**common, "pipe": 4, "socket": 2, "eventpoll": 1}
     assert get(port)[0] == "1"
 
 
@@ -128,20 +129,55 @@ def test_threadsOfTheImport(processes: Processes, site: Site) -> None:
 
 def test_killedWorkerIsReplaced(processes: Processes, site: Site) -> None:
     """
-    A replacement answers within a moment of a worker's sudden end.
+    A replacement answers within 100 ms of the moment at which the master noticed a
+    worker's sudden end; on a busy machine not each time, but in the best of seven.
     """
-    master, _port = startMaster(processes, APP, site.folder, workers=2)
-    _, before = workersOf(master)
-    os.kill(before[0], signal.SIGKILL)
-    master.running.waitFor("ended with signal 9; replacement at once")
-    noticed = time.monotonic()
-    waitUntil(
-        lambda: len(workersOf(master)[1]) == 2 and master.describe()["ready"] == 2,
-        "the replacement",
-    )
-    assert time.monotonic() - noticed < 1.0
-    assert before[1] in workersOf(master)[1]
-    assert master.describe()["crashes"] == 1
+    master, port = startMaster(processes, APP, site.folder, workers=1)
+    ended = r"(?m)^(\d+\.\d+) .*\(pid %s\) ended with signal 9; replacement at once"
+    took = []
+    for _ in range(7):
+        _, worker, _ = get(port)
+        os.kill(int(worker), signal.SIGKILL)
+        noticed = float(master.running.waitFor(ended % worker)[1])
+        assert get(port)[1] != worker
+        took.append(time.time() - noticed)
+    assert min(took) < 0.1, took
+    assert master.describe()["crashes"] == 7
+
+
+def test_neighboursOfAKilledWorker(processes: Processes, site: Site) -> None:
+    """
+    The others go on, and there are as many as before.
+    """
+    master, _ = startMaster(processes, APP, site.folder, workers=2)
+    _, (one, other) = workersOf(master)
+    os.kill(one, signal.SIGKILL)
+    waitUntil(lambda: not alive(one), "its end")
+    waitUntil(lambda: master.describe()["ready"] == 2, "the replacement")
+    assert other in workersOf(master)[1]
+
+
+def test_stoppedWorkerIsShown(processes: Processes, site: Site) -> None:
+    """
+    A worker that was stopped is stuck, whether it was idle or requests wait for it; it
+    goes on where it was.
+    """
+    master, port = startMaster(processes, APP, site.folder, workers=1)
+    (worker,) = workersOf(master)[1]
+
+    def state() -> object:
+        return master.describe()["workers"][0]["state"]
+
+    assert state() == "idle"
+    os.kill(worker, signal.SIGSTOP)
+    waitUntil(lambda: state() == "stuck", "the idle one to be stuck")
+    client = Client(port)
+    client.send("/")
+    assert state() == "stuck"
+    os.kill(worker, signal.SIGCONT)
+    assert client.answer().status == 200
+    client.close()
+    waitUntil(lambda: state() == "idle", "it to be idle")
 
 
 def test_killedZygoteLosesNothing(processes: Processes, site: Site) -> None:
@@ -177,10 +213,7 @@ def test_killedMasterLeavesNothing(processes: Processes, site: Site) -> None:
     os.kill(master.pid, signal.SIGKILL)
     waitUntil(lambda: inSession(master.pid) == [], "the end of all", 2.0)
     idle.close()
-    _again, _ = startMaster(
-        processes, APP, site.folder, workers=1, listen=[f"tcp:127.0.0.1:{port}"]
-    )
-    assert get(port)[0] == "1"
+    socket.create_server(("127.0.0.1", port)).close()
 
 
 def test_killedMasterWhileImporting(processes: Processes, site: Site) -> None:
@@ -203,14 +236,14 @@ def test_stopAnswersWhatIsEstablished(
 ) -> None:
     """
     Twelve connections that were established before the signal are all answered,
-    though each takes half a second; then everything ends.
+    though each takes its time; then everything ends.
     """
     master, port = startMaster(
         processes, APP, site.folder, workers=2, workermodel=model
     )
     clients = [Client(port) for _ in range(12)]
     for client in clients:
-        client.send("/slow")
+        client.send("/pause")
     master.running.signal(signal.SIGTERM)
     assert [client.answer().status for client in clients] == [200] * 12
     master.running.wait()
@@ -246,9 +279,9 @@ BOOT_FAILURES = [
     ),
     (
         "def hook():\n import time; time.sleep(30)",
-        {"onWorkerStart": "poolsite:hook", "bootTimeout": 4},
+        {"onWorkerStart": "poolsite:hook", "bootTimeout": 2.5},
         3,
-        "was not ready within boot-timeout = 4 s",
+        "was not ready within boot-timeout = 2.5 s",
         "",
     ),
     ("import nowhere", {"preload": False}, 4, "No module named 'nowhere'", "import"),

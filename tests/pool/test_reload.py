@@ -8,7 +8,7 @@ import signal
 
 from tests.pool.conftest import Site
 from tests.pool.test_processes import APP, get, workersOf
-from tests.support.http import Load
+from tests.support.crowd import Crowd
 from tests.support.master import startMaster
 from tests.support.processes import Processes, childrenOf, waitUntil
 
@@ -55,16 +55,16 @@ def test_nothingIsLost(processes: Processes, site: Site) -> None:
     with and without keep-alive: no request is lost, and after each reload no answer
     comes from an older generation.
     """
-    wait = "import time; time.sleep(0.2)"
+    wait = "import time; time.sleep(0.1)"
     site.version(0, wait)
     master, port = startMaster(processes, APP, site.folder, workers=2)
-    with Load(port, keepAlive=32, closing=8, pause=0.002) as load:
+    with Crowd(port, keepAlive=64, closing=16, pause=0.1) as crowd:
         for number in range(1, 21):
             site.version(number, wait)
             assert "ok" in master.call("reload")
             assert get(port)[0] == str(number)
-    assert load.lost == []
-    assert len(load.answers) > 1000
+    assert crowd.lost == []
+    assert len(crowd.answers) > 1000
 
 
 def test_reloadsQueue(processes: Processes, site: Site) -> None:

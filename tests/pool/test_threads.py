@@ -148,7 +148,7 @@ def test_stopAnswersWhatIsEstablished(
     master, port = startMaster(processes, APP, site.folder, **keywords)
     clients = [Client(port) for _ in range(12)]
     for client in clients:
-        client.send("/slow")
+        client.send("/pause")
     master.running.signal(signal.SIGTERM)
     assert [client.answer().status for client in clients] == [200] * 12
     master.running.wait()

@@ -3,7 +3,8 @@ A master to drive from a test: a tree with one pool, commands on standard input,
 answers on standard output, one JSON object a line.
 
 Usage: python -m tests.support.master '{"application": ..., ...}'; the keywords are
-L{svctree.PoolService}'s, and C{listen}. Commands: C{reload}, C{scale N},
+L{svctree.PoolService}'s, C{listen}, and C{constants} (times in the pool's modules that
+a test has no patience for, by dotted names). Commands: C{reload}, C{scale N},
 C{describe}, C{rebind ADDRESS...} (which answers where it listens then), C{ping},
 C{drain}, C{down} and C{up} (the pool's service alone), C{timers} (what the reactor has
 yet to call), C{free} (slots of the scoreboard), C{stop}.
@@ -11,6 +12,7 @@ yet to call), C{free} (slots of the scoreboard), C{stop}.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -100,20 +102,34 @@ def beginMaster(
     return driven, json.loads(running.waitFor(_READY, 60.0)[1])
 
 
+def _line(event: Any) -> str:
+    """
+    @return: a line of the log, which begins with the time in seconds.
+    """
+    from twisted.logger import eventAsText
+
+    text = eventAsText(event, includeTimestamp=False)
+    return f"{event['log_time']:.6f} {text}\n"
+
+
 def main() -> None:
     from twisted.internet import reactor as anyReactor
     from twisted.internet import stdio
     from twisted.internet.defer import maybeDeferred
-    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.logger import FileLogObserver, globalLogBeginner
     from twisted.protocols.basic import LineOnlyReceiver
 
     from svctree import ListenerService, MultiService, PoolService
 
     reactor: Any = anyReactor
     globalLogBeginner.beginLoggingTo(
-        [textFileLogObserver(sys.stderr)], redirectStandardIO=False
+        [FileLogObserver(sys.stderr, _line)], redirectStandardIO=False
     )
     keywords = json.loads(sys.argv[1])
+    for name, value in keywords.pop("constants", {}).items():
+        module, _, constant = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), constant), name
+        setattr(sys.modules[module], constant, value)
     tree = MultiService()
     listen = keywords.pop("listen", ["tcp:127.0.0.1:0"])
     listener = ListenerService(*listen, name="http")
