@@ -1,10 +1,46 @@
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.processes import Processes
+
+AT_ONCE = 4
+"""Tests that run side by side: most of them wait for processes, not for a processor."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """
+    The whole suite runs in parallel, a choice of tests in this process.
+    """
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return AT_ONCE if whole and not config.getoption("lf") else 0
+
+
+@pytest.fixture(autouse=True)
+def _turn(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """
+    Lets a test that is marked C{alone} run while no other does.
+
+    Two locks of this run: everyone passes the first one, so that a test that wants to
+    be alone holds up those that come after it, and then waits for those before it.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    shared = tmp_path_factory.getbasetemp().parent
+    with open(shared / "door", "w") as door, open(shared / "room", "w") as room:
+        fcntl.flock(door, kind)
+        fcntl.flock(room, kind)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture
