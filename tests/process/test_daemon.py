@@ -76,7 +76,11 @@ def test_pidfileDuringReloads(daemon: Daemon) -> None:
     assert daemon.master() == master
 
 
-@pytest.mark.parametrize("content", ["garbage", "", "1\n", "%d\n" % os.getpid()])
+@pytest.mark.parametrize(
+    "content",
+    ["garbage", "", "1\n", "%d\n" % os.getpid()],
+    ids=["garbage", "empty", "process 1", "this test"],
+)
 def test_stalePidfile(daemon: Daemon, content: str) -> None:
     """
     Nothing that stands in a pidfile prevents a start, and garbage is reported.

@@ -88,7 +88,7 @@ def test_umaskZeroOpensNothing(tmp_path: Path) -> None:
     [
         (b"", None),
         (b"\n", None),
-        (b"%d\n" % os.getpid(), "was stale"),
+        pytest.param(b"%d\n" % os.getpid(), "was stale", id="this test"),
         (b"999999999\n", "was stale"),
         (b"not a pid", "had no pid in it but b'not a pid'"),
         (b"\0\xff" * 5000, "had no pid in it"),

@@ -126,7 +126,7 @@ def giving(result: Any, headers: list[tuple[str, str]] = TEXT) -> Callable[..., 
         (block for block in (b"hel", b"", b"lo")),
         {b"hello": 1},
     ],
-    ids=str,
+    ids=["list", "tuple", "two", "empty ones", "iterator", "generator", "dictionary"],
 )
 def test_iterables(result: Any) -> None:
     """
