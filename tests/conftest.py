@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,16 @@ from tests.support.processes import Processes
 
 AT_ONCE = 4
 """Tests that run side by side: most of them wait for processes, not for a processor."""
+
+
+def pytest_configure() -> None:
+    """
+    Undo what a shell does to a job in the background and C{nohup} to any: processes
+    would inherit that these signals are ignored, and tests send them.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
