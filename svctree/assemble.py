@@ -111,8 +111,9 @@ def addSignals(tree: MultiService, reactor: Any = None) -> None:
     def actions() -> dict[int, Action]:
         made = signalActions(Operations(tree), stopper)
         made[signal.SIGINT] = stopper.graceful
-        if hasTerminal():
-            # Its window was closed, and with it whoever looked at this.
+        if hasTerminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Its window was closed, and with it whoever looked at this; unless nohup
+            # has the signal ignored, which says that this is to go on.
             made[signal.SIGHUP] = stopper.graceful
         del made[signal.SIGUSR1]
         return made

@@ -4,7 +4,9 @@ The doors of Twisted: the plugin, a tac file, a program, and a plugin of one's o
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,11 +21,13 @@ from tests.support.processes import (
     BIN,
     Processes,
     Running,
+    alive,
     childrenOf,
     inSession,
     waitUntil,
 )
 from tests.support.python import whyNotNobody
+from tests.support.terminals import OnTerminal
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -376,3 +380,35 @@ def test_privilegedPort(processes: Processes, tmp_path: Path) -> None:
     assert "Traceback" not in running.output
     (line,) = (one for one in running.output.splitlines() if "127.0.0.1:80" in one)
     assert "root" in line or "CAP_NET_BIND_SERVICE" in line
+
+
+@pytest.mark.parametrize("word, ends", [("", True), ("nohup", False)])
+def test_terminalGoesAway(
+    processes: Processes, tmp_path: Path, word: str, ends: bool
+) -> None:
+    """
+    What runs on a terminal stops with it, in order; under C{nohup} it serves on.
+    """
+    log = tmp_path / "log"
+    command = (
+        f"exec {word} {BIN / 'twistd'} -n --pidfile= svctree --workers 1 "
+        f"--listen tcp:127.0.0.1:0 >{log} 2>&1"
+    )
+    shown = OnTerminal(["sh", "-c", command], os.environ)
+    try:
+        found = waitUntil(
+            lambda: log.exists() and re.search(SERVES, log.read_text()), "the pool"
+        )
+        pid = childrenOf(shown.process.pid)[0]
+        shown.hangUp()
+        if ends:
+            waitUntil(lambda: not alive(pid), "the end")
+            assert "Server Shut Down" in log.read_text()
+        else:
+            waitUntil(lambda: "generation 2 serves" in log.read_text(), "the reload")
+            with contextlib.closing(Client(int(found[1]))) as client:
+                assert client.get().status == 200
+            os.kill(pid, signal.SIGTERM)
+            waitUntil(lambda: not alive(pid), "the end")
+    finally:
+        shown.close()
