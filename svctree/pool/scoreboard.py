@@ -137,11 +137,18 @@ class Slot:
         for cell in self.cells:
             cell.words[0] = 0
 
+    def starts(self) -> list[int]:
+        """
+        @return: the starts of the requests in hand, in nanoseconds.
+        """
+        # Each word is read once: it can become 0 between two looks.
+        return [start for start in [cell.words[0] for cell in self.cells] if start]
+
     def oldest(self) -> int:
         """
         @return: the start of the oldest request in hand, in nanoseconds, or 0.
         """
-        return min((c.words[0] for c in self.cells if c.words[0]), default=0)
+        return min(self.starts(), default=0)
 
     def report(self) -> SlotReport:
         words = self.words
@@ -156,7 +163,7 @@ class Slot:
             errors=words[ERRORS],
             connections=words[CONNECTIONS],
             threads=words[THREADS],
-            current=[cell.read() for cell in self.cells if cell.words[0]],
+            current=[cell for cell in [c.read() for c in self.cells] if cell[0]],
         )
 
 

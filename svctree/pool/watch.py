@@ -136,14 +136,14 @@ class Watch:
 
     def _checkRequests(self, roster: Roster, record: WorkerRecord, limit: int) -> None:
         slot = self._shared.scoreboard.slots[record.slot]
-        started = [cell.words[0] for cell in slot.cells if cell.words[0]]
+        started = slot.starts()
         late = [start for start in started if start <= limit]
         if not late:
             return
         if not record.stuck:
             record.stuck = True
             slot.words[STATE] = State.STUCK
-            self._report(record, slot.oldest())
+            self._report(record, min(late))
             # The handler writes the stacks without needing the interpreter.
             roster.kill(record, _DUMP_SIGNAL)
             roster.replace(record, "a request took too long")

@@ -63,6 +63,35 @@ def test_oldest() -> None:
     board.close()
 
 
+class Ending:
+    """
+    The cell of a request that ends between the first look at it and the second.
+    """
+
+    def __init__(self) -> None:
+        self.looks = iter([5, 0])
+
+    @property
+    def words(self) -> list[int]:
+        return [next(self.looks)]
+
+    def read(self) -> tuple[int, str]:
+        return self.words[0], ""
+
+
+def test_endsWhileLookedAt() -> None:
+    """
+    A request that ends at this very moment is in hand or not, but never one that has
+    run since the machine started.
+    """
+    slot = Scoreboard.create(1, 1).slots[0]
+    for look in (slot.starts, lambda: [slot.oldest()]):
+        slot.cells = [Ending()]  # type: ignore[list-item]
+        assert look() == [5]
+    slot.cells = [Ending()]  # type: ignore[list-item]
+    assert slot.report().current == [(5, "")]
+
+
 def test_longLinesAreCut() -> None:
     """
     A request line that does not fit is cut, not spilt into the next cell.
