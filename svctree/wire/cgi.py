@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from svctree.wire.cgivars import declaredLength
+from svctree.wire.cgivars import declaredLength, environOf, requestLine
 from svctree.wire.contract import Limits
-from svctree.wire.onerequest import Head, OneRequest
+from svctree.wire.onerequest import OneRequest
+from svctree.wire.reader import Head
 
 __all__ = ["CGICodec", "variablesFrom"]
 
@@ -33,7 +34,7 @@ class CGICodec(OneRequest):
     The head is there before a byte has been read.
     """
 
-    __slots__ = ("_variables",)
+    __slots__ = ("_mount", "_variables")
 
     def __init__(
         self,
@@ -45,11 +46,12 @@ class CGICodec(OneRequest):
         """
         @param variables: of the process, in latin-1 (L{variablesFrom}).
         """
-        super().__init__(template, limits, mount)
+        super().__init__(template, limits)
+        self._mount = mount
         self._variables = variables
         self._need = 0
 
-    def takeHead(self, data: bytes) -> Head | int:
+    def takeHead(self, data: bytes) -> tuple[int, Head]:
         variables = dict(self._variables)
         chunked = "HTTP_TRANSFER_ENCODING" in variables
         length = declaredLength(variables, self._limits)
@@ -61,4 +63,6 @@ class CGICodec(OneRequest):
         # PATH_INFO is absent where it would be empty. It is for the server to say
         # which part of the URI names the script, so REQUEST_URI has no say here.
         variables.setdefault("PATH_INFO", "")
-        return variables, 0, length
+        environ = environOf(variables, self._template, self._mount)
+        isHead = variables["REQUEST_METHOD"] == "HEAD"
+        return 0, (environ, length, requestLine(variables), isHead, variables)

@@ -23,7 +23,8 @@ PATH_INFO from the front end has been decoded there and is never decoded again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from svctree.wire.contract import Limits, RequestError
 
@@ -34,6 +35,7 @@ __all__ = [
     "joinRepeated",
     "locate",
     "percentDecoded",
+    "place",
     "requestLine",
     "schemeOf",
     "screened",
@@ -85,10 +87,10 @@ def _uriPath(uri: str) -> str:
     return percentDecoded(uri.partition("?")[0])
 
 
-def locate(variables: dict[str, str], mount: str) -> None:
+def locate(variables: dict[str, Any], mount: str) -> None:
     """
     See to it that SCRIPT_NAME and PATH_INFO are there and that SCRIPT_NAME names the
-    mount point.
+    mount point. What is L{None} counts as absent.
 
     @param variables: of the request; changed in place.
     @param mount: the path prefix under which the application lives, without a slash
@@ -105,7 +107,9 @@ def locate(variables: dict[str, str], mount: str) -> None:
             # for.
             path = ""
         variables["PATH_INFO"] = path
-    script = variables.setdefault("SCRIPT_NAME", "")
+    script = variables.get("SCRIPT_NAME")
+    if script is None:
+        variables["SCRIPT_NAME"] = script = ""
     if script[-1:] == "/":
         # lighttpd's "/" => (...), and mod_proxy_uwsgi's ProxyPass "/app/".
         variables["SCRIPT_NAME"] = script = script.rstrip("/")
@@ -179,31 +183,27 @@ def joinRepeated(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return variables
 
 
-def suspicious(data: bytes, end: int) -> bool:
+def suspicious(block: bytes) -> bool:
     """
-    @param data: has all that the peer sent as variables, up to C{end}.
+    @param block: all that the peer sent as variables.
     @return: whether L{screened} is worth its time; one search for each of the names
         that it takes out.
     """
-    return data.find(b"FORWARDED", 0, end) >= 0 or data.find(b"wsgi.", 0, end) >= 0
+    return b"FORWARDED" in block or b"wsgi." in block
 
 
-def screened(
-    variables: dict[str, str], trust: Callable[[str], bool] | None
-) -> dict[str, str]:
+def screened(variables: dict[str, str], trusted: bool) -> dict[str, str]:
     """
     Take out what the peer has no right to say: names with a dot, since the C{wsgi.}
     keys are the server's to set, and the Forwarded and X-Forwarded-* fields unless
     the peer is a trusted proxy.
-
-    @param trust: L{None} when it is not.
     """
     return {
         name: value
         for name, value in variables.items()
         if "." not in name
         and (
-            trust is not None
+            trusted
             or not (name == "HTTP_FORWARDED" or name[:17] == "HTTP_X_FORWARDED_")
         )
     }
@@ -220,13 +220,36 @@ def _nameServer(variables: dict[str, str], scheme: str) -> None:
         variables["SERVER_PORT"] = port if port.isdecimal() else _DEFAULT_PORT[scheme]
 
 
+def place(variables: dict[str, Any], mount: str) -> None:
+    """
+    Hot path. Set what follows from the URI: SCRIPT_NAME, PATH_INFO, QUERY_STRING and
+    RAW_URI; changed in place. What is L{None} counts as absent.
+
+    @param mount: see L{locate}.
+    """
+    get = variables.get
+    uri = get("REQUEST_URI")
+    if uri and not mount and uri[0] == "/" and get("PATH_INFO") is None:
+        # What locate() would do.
+        path = uri.partition("?")[0]
+        variables["PATH_INFO"] = percentDecoded(path) if "%" in path else path
+        variables["SCRIPT_NAME"] = ""
+    else:
+        locate(variables, mount)
+    if get("QUERY_STRING") is None:
+        variables["QUERY_STRING"] = (uri or "").partition("?")[2]
+    if uri is not None:
+        variables["RAW_URI"] = uri
+
+
 def environOf(
     variables: dict[str, str], template: dict[str, object], mount: str
 ) -> dict[str, object]:
     """
-    Hot path. Make the environ of a request.
+    Make the environ of a request.
 
-    @param variables: what the front end sent, in latin-1; used up.
+    @param variables: what the front end sent, in latin-1; afterwards what the environ
+        has beyond its template.
     @param template: of the connection (the C{wsgi.} keys, the peer's address);
         where both have a name, the front end's value counts.
     @param mount: see L{locate}.
@@ -242,35 +265,24 @@ def environOf(
         raise RequestError(400, "there is no REQUEST_METHOD")
     if get("CONTENT_TYPE") == "":
         del variables["CONTENT_TYPE"]
-    uri = get("REQUEST_URI")
-    if uri and not mount and uri[0] == "/" and "PATH_INFO" not in variables:
-        # What locate() would do.
-        path = uri.partition("?")[0]
-        variables["PATH_INFO"] = percentDecoded(path) if "%" in path else path
-        variables["SCRIPT_NAME"] = ""
-    else:
-        locate(variables, mount)
-    if "QUERY_STRING" not in variables:
-        variables["QUERY_STRING"] = (uri or "").partition("?")[2]
+    place(variables, mount)
     if "SERVER_PROTOCOL" not in variables:
         variables["SERVER_PROTOCOL"] = "HTTP/1.0"
     scheme = schemeOf(variables)
     if not (get("SERVER_NAME") and get("SERVER_PORT")):
         _nameServer(variables, scheme)
+    variables["wsgi.url_scheme"] = scheme
     environ: dict[str, object] = {**template, **variables}
-    environ["wsgi.url_scheme"] = scheme
-    if uri is not None:
-        environ["RAW_URI"] = uri
-    else:
+    if "REQUEST_URI" not in variables:
         # The template has them as empty strings, which would be a lie.
         environ.pop("REQUEST_URI", None)
         environ.pop("RAW_URI", None)
     return environ
 
 
-def requestLine(variables: dict[str, str]) -> bytes:
+def requestLine(variables: Mapping[str, Any]) -> bytes:
     """
-    @param variables: after L{environOf}.
+    @param variables: after L{environOf}, or what it gave.
     @return: what the client's request line was like, for the log.
     """
     uri = variables.get("REQUEST_URI") or (

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from svctree.wire.cgireply import CGIReply
-from svctree.wire.cgivars import environOf, requestLine
 from svctree.wire.contract import (
     END,
     Limits,
@@ -31,9 +30,11 @@ from svctree.wire.contract import (
     RequestError,
     Truncated,
 )
-from svctree.wire.repeats import Known, Repeats
+from svctree.wire.reader import Head, Reader
+from svctree.wire.repeats import Known
+from svctree.wire.shapes import Notation
 
-__all__ = ["TRANSITIONS", "Head", "OneRequest", "OneRequestFactory"]
+__all__ = ["TRANSITIONS", "NotSpoken", "OneRequest", "OneRequestFactory"]
 
 # Plain texts and not an Enum, whose hash is computed in Python: these are looked up
 # for each request.
@@ -51,17 +52,20 @@ TRANSITIONS: dict[str, dict[str, str]] = {
 """For each state the events that it has a place for, and the state after them."""
 
 
-Head = tuple[dict[str, str], int, int]
-"""
-What a protocol finds at the beginning of its connection: the variables in latin-1; how
-many bytes the head took, i.e. where the body begins; and the bytes of the body, -1 when
-it ends with the stream.
-"""
+class NotSpoken(RequestError):
+    """
+    The peer does not speak the protocol; the connection closes without an answer.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, reason)
 
 
 class OneRequest(CGIReply):
     """
     The input side of these protocols; they add L{takeHead}.
+
+    @cvar notation: how the protocol writes variables.
     """
 
     __slots__ = (
@@ -72,35 +76,31 @@ class OneRequest(CGIReply):
         "_limits",
         "_mount",
         "_need",
-        "_repeats",
+        "_reader",
         "_state",
         "_template",
         "_total",
-        "_trust",
         "idle",
     )
+
+    notation: ClassVar[Notation]
 
     def __init__(
         self,
         template: dict[str, object],
         limits: Limits,
-        mount: str = "",
-        trust: Callable[[str], bool] | None = None,
-        repeats: Repeats | None = None,
+        reader: Reader | None = None,
     ) -> None:
         """
         @param template: keys of every environ of this connection.
-        @param mount: the path prefix of the application, or C{""}.
-        @param trust: see L{svctree.wire.contract.ICodecFactory}.
-        @param repeats: of connections with the same mount and trust.
+        @param reader: of all connections with the same limits, mount and trust;
+            L{None} for a protocol that does not find its variables in bytes.
         """
         self.keepAlive = self._head = self._bare = self._mute = False
         self.idle = True
         self._template = template
         self._limits = limits
-        self._mount = mount
-        self._trust = trust
-        self._repeats = repeats
+        self._reader = reader
         self._state = HEAD
         self._chunks: list[bytes] = []
         self._have = 0
@@ -116,8 +116,8 @@ class OneRequest(CGIReply):
             self._eof = True
         elif not self._have and self._state == HEAD:
             # The usual case: nothing has come before, and this is a whole head.
-            if self._repeats is not None and data in self._repeats.known:
-                return self._again(self._repeats.known[data])
+            if self._reader is not None and data in self._reader.repeats.known:
+                return self._again(self._reader.repeats.known[data])
             self.idle = False
             self._have = len(data)
             return self._begin(data)
@@ -127,10 +127,11 @@ class OneRequest(CGIReply):
             self._have += len(data)
         return self.nextEvent()
 
-    def takeHead(self, data: bytes) -> Head | int:
+    def takeHead(self, data: bytes) -> tuple[int, Head] | int:
         """
-        @return: the head, or how many bytes C{data} must have at least before
-            another look is worth it.
+        @return: how many bytes the head took, i.e. where the body begins, and what it
+            says; or how many bytes C{data} must have at least before another look is
+            worth it.
         @raise RequestError: C{data} can never become a head.
         """
         raise NotImplementedError
@@ -174,36 +175,33 @@ class OneRequest(CGIReply):
         Hot path. Take the head, if C{data} has all of it.
         """
         try:
-            head = self.takeHead(data)
-            if head.__class__ is int:
-                self._need = head  # type: ignore[assignment]
-                self._chunks = [data]
-                # The stream may have ended already; this time it is looked at.
-                if self._eof:
-                    self._incomplete()
-                return None
-            variables, size, length = head  # type: ignore[misc]
-            environ = environOf(variables, self._template, self._mount)
-        except RequestError:
+            taken = self.takeHead(data)
+        except RequestError as error:
+            self._mute = isinstance(error, NotSpoken)
             self._state = CLOSED
             self._chunks = []
             raise
-        if variables["REQUEST_METHOD"] == "HEAD":
-            self._head = True
+        if taken.__class__ is int:
+            self._need = taken  # type: ignore[assignment]
+            self._chunks = [data]
+            # The stream may have ended already; this time it is looked at.
+            if self._eof:
+                self._incomplete()
+            return None
+        size, (environ, length, line, self._head, own) = taken  # type: ignore[misc]
         if not length:
             self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
             self._chunks = []
             # Nothing more is to come: the connection may close without lingering.
             self.idle = self._have == size
-            line = requestLine(variables)
-            if self._repeats is not None and self.idle:
-                self._repeats.saw(data, variables, environ, line)
+            if self.idle and self._reader is not None:
+                self._reader.repeats.saw(data, environ, own, line, self._head)
             return Request(environ, 0, True, False, line)
         self._left = length
         self._state = TRANSITIONS[HEAD][WITH_BODY]
         self._have -= size
         self._chunks = [data[size:]] if self._have else []
-        return Request(environ, length, False, False, requestLine(variables))
+        return Request(environ, length, False, False, line)
 
     def _body(self) -> bytes | Marker | None:
         if not self._have:
@@ -246,7 +244,7 @@ class OneRequestFactory:
     @cvar codec: of which class.
     """
 
-    __slots__ = ("_limits", "_mount", "_repeats")
+    __slots__ = ("_limits", "_readers")
 
     codec: ClassVar[type[OneRequest]]
 
@@ -255,17 +253,18 @@ class OneRequestFactory:
         @param serverName: unused, since the Server field is the front end's.
         """
         self._limits = limits
-        self._mount = mount
-        self._repeats = Repeats()
+        notation = self.codec.notation
+        # By trust: one must not learn from what the other says.
+        self._readers = {
+            trusted: Reader(notation, limits, mount, trusted)
+            for trusted in (False, True)
+        }
 
     def __call__(
         self, template: dict[str, object], trust: Callable[[str], bool] | None
     ) -> OneRequest:
-        # What is known was screened for peers that are not trusted.
-        repeats = self._repeats if trust is None else None
-        return self.codec(template, self._limits, self._mount, trust, repeats)
+        return self.codec(template, self._limits, self._readers[trust is not None])
 
     def tick(self, now: float) -> None:
-        """
-        Nothing here depends on the time.
-        """
+        for reader in self._readers.values():
+            reader.tick()

@@ -11,6 +11,7 @@ those that are known; a request that never comes again costs 0.1 more.)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = ["Known", "Repeats"]
@@ -20,8 +21,6 @@ _LONGEST = 2048
 """Of so many requests with so many bytes: a megabyte or two, at the very most."""
 
 _MARKS = 4096
-
-_MADE = ("RAW_URI", "wsgi.url_scheme")
 
 
 class Known(NamedTuple):
@@ -40,7 +39,7 @@ class Known(NamedTuple):
 
 class Repeats:
     """
-    Remembers requests that were seen twice. One for each worker.
+    Remembers requests that were seen twice.
 
     @ivar known: by the bytes of each.
     """
@@ -55,16 +54,17 @@ class Repeats:
     def saw(
         self,
         data: bytes,
-        variables: dict[str, str],
-        environ: dict[str, object],
+        environ: Mapping[str, object],
+        own: Mapping[str, object],
         line: bytes,
+        isHead: bool,
     ) -> None:
         """
         A request without a body was read.
 
         @param data: its bytes.
-        @param variables: what it had, after L{svctree.wire.cgivars.environOf}.
         @param environ: what was made of them.
+        @param own: has the names that the environ has beyond its template.
         """
         mark = hash(data)
         if mark not in self._marks:
@@ -72,9 +72,9 @@ class Repeats:
                 self._marks.clear()
             self._marks.add(mark)
             return
-        if len(data) > _LONGEST or "REQUEST_URI" not in variables:
+        if len(data) > _LONGEST or "REQUEST_URI" not in own:
             return
         if len(self.known) >= _MOST:
             self.known.clear()
-        kept = {name: environ[name] for name in (*variables, *_MADE)}
-        self.known[data] = Known(kept, line, variables["REQUEST_METHOD"] == "HEAD")
+        kept = {name: environ[name] for name in own}
+        self.known[data] = Known(kept, line, isHead)

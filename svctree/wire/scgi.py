@@ -8,22 +8,23 @@ connection, and no application ever sees it.
 
 from __future__ import annotations
 
-from svctree.wire.cgivars import declaredLength, joinRepeated, screened, suspicious
-from svctree.wire.contract import RequestError
-from svctree.wire.onerequest import Head, OneRequest, OneRequestFactory
+from typing import Any
+
+from svctree.wire.cgivars import declaredLength, joinRepeated
+from svctree.wire.contract import Limits, RequestError
+from svctree.wire.onerequest import NotSpoken, OneRequest, OneRequestFactory
+from svctree.wire.reader import Head
+from svctree.wire.shapes import Notation, Step
 
 __all__ = ["SCGICodec", "SCGIError", "SCGIFactory", "takeVariables"]
 
 _COMMA = 44
 
 
-class SCGIError(RequestError):
+class SCGIError(NotSpoken):
     """
     The peer does not speak SCGI; the connection closes without an answer.
     """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(400, reason)
 
 
 def takeSize(data: bytes, most: int) -> tuple[int, int] | None:
@@ -54,10 +55,11 @@ def takeSize(data: bytes, most: int) -> tuple[int, int] | None:
     return int(text), colon
 
 
-def takeVariables(text: str) -> dict[str, str]:
+def takeVariables(block: bytes, text: str) -> dict[str, str]:
     """
     Take the inside of the netstring apart.
 
+    @param text: the same in latin-1.
     @raise SCGIError: a name is empty or repeated, the number of NULs is odd,
         CONTENT_LENGTH is not first, or C{SCGI} is not C{1}.
     """
@@ -111,6 +113,45 @@ def _believeClient(variables: dict[str, str]) -> None:
         variables["CONTENT_LENGTH"] = said
 
 
+def bodyLength(variables: dict[str, str], limits: Limits) -> int:
+    """
+    See L{declaredLength}.
+    """
+    if "HTTP_CONTENT_LENGTH" in variables:
+        _believeClient(variables)
+    announced = variables["CONTENT_LENGTH"]
+    if not announced:
+        # Lenient: the specification wants "0".
+        variables["CONTENT_LENGTH"] = announced = "0"
+    return 0 if announced == "0" else declaredLength(variables, limits)
+
+
+def takeHoles(
+    block: bytes, text: str, steps: tuple[Step, ...], tail: str, into: dict[str, Any]
+) -> bool:
+    """
+    Hot path. See L{Notation}. A value ends at the next NUL.
+    """
+    at = 0
+    for stretch, size, name in steps:
+        begin = at + size
+        if text[at:begin] != stretch:
+            return False
+        at = text.find("\0", begin)
+        into[name] = text[begin:at]
+    return at >= 0 and text[at:] == tail
+
+
+NOTATION = Notation(
+    takeVariables,
+    takeHoles,
+    pair="{}\0{}\0".format,
+    opening="{}\0".format,
+    closing="\0",
+    bodyLength=bodyLength,
+)
+
+
 class SCGICodec(OneRequest):
     """
     One connection from an SCGI front end.
@@ -118,32 +159,21 @@ class SCGICodec(OneRequest):
 
     __slots__ = ()
 
-    def takeHead(self, data: bytes) -> Head | int:
-        try:
-            size = takeSize(data, self._limits.head)
-            if size is None:
-                return len(data) + 1
-            length, colon = size
-            end = colon + 1 + length
-            if len(data) <= end:
-                return end + 1
-            if data[end] != _COMMA:
-                raise SCGIError(f"got {data[end : end + 1]!r}, expected a comma")
-            variables = takeVariables(data[colon + 1 : end].decode("latin-1"))
-        except SCGIError:
-            self._mute = True
-            raise
-        if suspicious(data, end):
-            variables = screened(variables, self._trust)
-        if "HTTP_CONTENT_LENGTH" in variables:
-            _believeClient(variables)
-        announced = variables["CONTENT_LENGTH"]
-        if not announced:
-            # Lenient: the specification wants "0".
-            variables["CONTENT_LENGTH"] = announced = "0"
-        if announced == "0":
-            return variables, end + 1, 0
-        return variables, end + 1, declaredLength(variables, self._limits)
+    notation = NOTATION
+
+    def takeHead(self, data: bytes) -> tuple[int, Head] | int:
+        size = takeSize(data, self._limits.head)
+        if size is None:
+            return len(data) + 1
+        length, colon = size
+        end = colon + 1 + length
+        if len(data) <= end:
+            return end + 1
+        if data[end] != _COMMA:
+            raise SCGIError(f"got {data[end : end + 1]!r}, expected a comma")
+        reader = self._reader
+        assert reader is not None
+        return end + 1, reader.read(data[colon + 1 : end], self._template)
 
 
 class SCGIFactory(OneRequestFactory):

@@ -9,42 +9,43 @@ nothing else.
 
 from __future__ import annotations
 
-from svctree.wire.cgivars import declaredLength, joinRepeated, screened, suspicious
-from svctree.wire.contract import RequestError
-from svctree.wire.onerequest import Head, OneRequest, OneRequestFactory
+from typing import Any
+
+from svctree.wire.cgivars import declaredLength, joinRepeated
+from svctree.wire.contract import Limits, RequestError
+from svctree.wire.onerequest import NotSpoken, OneRequest, OneRequestFactory
+from svctree.wire.reader import Head
+from svctree.wire.shapes import Notation, Step
 
 __all__ = ["UWSGICodec", "UWSGIError", "UWSGIFactory", "takeVariables"]
 
 _HEADER_SIZE = 4
 
 
-class UWSGIError(RequestError):
+class UWSGIError(NotSpoken):
     """
     The peer does not speak uwsgi; the connection closes without an answer.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(400, reason)
 
-
-def takeVariables(data: bytes, text: str) -> dict[str, str]:
+def takeVariables(block: bytes, text: str) -> dict[str, str]:
     """
     Read the variables of a packet.
 
     Written for speed: one decoding for all, then slices of the text.
 
-    @param text: C{data} in latin-1 up to the end of the variables.
+    @param text: the same in latin-1.
     @raise UWSGIError: a name is empty, or a length leads beyond the end.
     """
     variables: dict[str, str] = {}
-    at = _HEADER_SIZE
+    at = 0
     end = len(text)
     count = 0
     try:
         while at < end:
-            middle = at + 2 + data[at] + (data[at + 1] << 8)
+            middle = at + 2 + block[at] + (block[at + 1] << 8)
             name = text[at + 2 : middle]
-            at = middle + 2 + data[middle] + (data[middle + 1] << 8)
+            at = middle + 2 + block[middle] + (block[middle + 1] << 8)
             variables[name] = text[middle + 2 : at]
             count += 1
     except IndexError:
@@ -54,20 +55,70 @@ def takeVariables(data: bytes, text: str) -> dict[str, str]:
     if "" in variables:
         raise UWSGIError("an empty name among the variables")
     if len(variables) != count:
-        variables = joinRepeated(_pairs(data, text))
+        variables = joinRepeated(_pairs(block, text))
     return variables
 
 
-def _pairs(data: bytes, text: str) -> list[tuple[str, str]]:
+def _pairs(block: bytes, text: str) -> list[tuple[str, str]]:
     # Only for variables that takeVariables has found whole.
     pairs = []
-    at = _HEADER_SIZE
+    at = 0
     while at < len(text):
-        middle = at + 2 + data[at] + (data[at + 1] << 8)
+        middle = at + 2 + block[at] + (block[at + 1] << 8)
         name = text[at + 2 : middle]
-        at = middle + 2 + data[middle] + (data[middle + 1] << 8)
+        at = middle + 2 + block[middle] + (block[middle + 1] << 8)
         pairs.append((name, text[middle + 2 : at]))
     return pairs
+
+
+def bodyLength(variables: dict[str, str], limits: Limits) -> int:
+    """
+    See L{declaredLength}.
+
+    @raise RequestError: 411, where there is a body and nothing tells its end.
+    """
+    chunked = "HTTP_TRANSFER_ENCODING" in variables
+    length = declaredLength(variables, limits)
+    if length < 0:
+        if chunked:
+            # The protocol has no end of a body: to guess would be to hand a part of
+            # it on as if it were whole.
+            raise RequestError(411, "a body without CONTENT_LENGTH")
+        length = 0
+    return length
+
+
+def takeHoles(
+    block: bytes, text: str, steps: tuple[Step, ...], tail: str, into: dict[str, Any]
+) -> bool:
+    """
+    Hot path. See L{Notation}. A value's length stands before it.
+    """
+    at = 0
+    try:
+        for stretch, size, name in steps:
+            begin = at + size
+            if text[at:begin] != stretch:
+                return False
+            at = begin + 2 + block[begin] + (block[begin + 1] << 8)
+            into[name] = text[begin + 2 : at]
+    except IndexError:
+        return False
+    return at + len(tail) == len(text) and text[at:] == tail
+
+
+def _counted(text: str) -> str:
+    return chr(len(text) & 255) + chr(len(text) >> 8) + text
+
+
+NOTATION = Notation(
+    takeVariables,
+    takeHoles,
+    pair=lambda name, value: _counted(name) + _counted(value),
+    opening=_counted,
+    closing="",
+    bodyLength=bodyLength,
+)
 
 
 class UWSGICodec(OneRequest):
@@ -78,12 +129,12 @@ class UWSGICodec(OneRequest):
     __slots__ = ()
 
     prefix = b"HTTP/1.1 "
+    notation = NOTATION
 
-    def takeHead(self, data: bytes) -> Head | int:
+    def takeHead(self, data: bytes) -> tuple[int, Head] | int:
         # Modifier 1 says what the packet is: 0 is a request for WSGI, anything else
         # is addressed to some other part of uWSGI.
         if data[0]:
-            self._mute = True
             raise UWSGIError(f"got modifier {data[0]}, expected 0 (WSGI)")
         if len(data) < _HEADER_SIZE:
             return _HEADER_SIZE
@@ -94,25 +145,10 @@ class UWSGICodec(OneRequest):
         if len(data) < end:
             return end
         if data[3]:
-            self._mute = True
             raise UWSGIError(f"got modifier 2 of {data[3]}, expected 0")
-        try:
-            text = data[:end].decode("latin-1")
-            variables = takeVariables(data, text)
-        except UWSGIError:
-            self._mute = True
-            raise
-        if suspicious(data, end):
-            variables = screened(variables, self._trust)
-        chunked = "HTTP_TRANSFER_ENCODING" in variables
-        length = declaredLength(variables, self._limits)
-        if length < 0:
-            if chunked:
-                # The protocol has no end of a body: to guess would be to hand a part
-                # of it on as if it were whole.
-                raise RequestError(411, "a body without CONTENT_LENGTH")
-            length = 0
-        return variables, end, length
+        reader = self._reader
+        assert reader is not None
+        return end, reader.read(data[_HEADER_SIZE:end], self._template)
 
 
 class UWSGIFactory(OneRequestFactory):

@@ -13,7 +13,7 @@ import pytest
 from svctree.wire.contract import ABORT, Limits
 from svctree.wire.fastcgi import FastCGIFactory, Kind, renderPairs
 from svctree.wire.fastcgi.records import Status, renderEnd, renderRecord
-from svctree.wire.scgi import SCGICodec
+from svctree.wire.scgi import SCGIFactory
 from tests.wire import test_fastcgi as fast
 from tests.wire import test_scgi as scgi
 from tests.wire.feeding import ANSWER, TEMPLATE, assertAnySplit, converse, kinds
@@ -473,7 +473,7 @@ def test_20_droppedAndDerived() -> None:
         ["HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_PROXY"], "5"
     )
     data = scgi.head({**scgi.GET, **dropped, "REQUEST_URI": "/m/a%2Fb%20c%2525?d"})
-    codec = SCGICodec(TEMPLATE, Limits(), "/m")
+    codec = SCGIFactory(Limits(), "/m", "")(TEMPLATE, None)
     environ = converse(codec, [data])[0][1]
     assert not set(dropped) & set(environ)
     assert environ["SCRIPT_NAME"] == "/m"

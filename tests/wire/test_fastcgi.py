@@ -68,8 +68,7 @@ def post(body: bytes, length: int | None = None, **more: str) -> bytes:
 
 
 def make(limits: Limits | None = None) -> FastCGICodec:
-    values = {"FCGI_MPXS_CONNS": "0"}
-    return FastCGICodec(TEMPLATE, limits or Limits(), values=values)
+    return FastCGIFactory(limits or Limits(), "", "", {})(TEMPLATE, None)
 
 
 def records(data: bytes) -> list[tuple[int, int, bytes]]:

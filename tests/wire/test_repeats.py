@@ -19,7 +19,7 @@ from tests.wire import test_uwsgi as uwsgi
 from tests.wire.feeding import TEMPLATE, converse
 
 GET = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/"}
-ENVIRON: dict[str, object] = {**GET, "RAW_URI": "/", "wsgi.url_scheme": "http"}
+ENVIRON: dict[str, object] = {**GET, "wsgi.url_scheme": "http"}
 
 FACTORIES: list[Any] = [
     (SCGIFactory, scgi.head(scgi.GET)),
@@ -66,12 +66,12 @@ def test_bounded() -> None:
     seen = repeats.Repeats()
     for number in range(5000):
         for _ in range(2):
-            seen.saw(b"%d" % number, GET, ENVIRON, b"")
+            seen.saw(b"%d" % number, ENVIRON, GET, b"", False)
     assert 0 < len(seen.known) <= 256
     before = dict(seen.known)
     for _ in range(3):
-        seen.saw(bytes(3000), GET, ENVIRON, b"")
-        seen.saw(b"without a URI", {"REQUEST_METHOD": "GET"}, ENVIRON, b"")
+        seen.saw(bytes(3000), ENVIRON, GET, b"", False)
+        seen.saw(b"without a URI", ENVIRON, {"REQUEST_METHOD": "GET"}, b"", False)
     assert seen.known == before
 
 

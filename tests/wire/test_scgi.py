@@ -26,7 +26,9 @@ def head(variables: dict[str, str], length: str | None = "0") -> bytes:
 
 
 def make(limits: Limits | None = None) -> SCGICodec:
-    return SCGICodec(TEMPLATE, limits or Limits())
+    codec = SCGIFactory(limits or Limits(), "", "")(TEMPLATE, None)
+    assert isinstance(codec, SCGICodec)
+    return codec
 
 
 def test_get() -> None:
@@ -132,7 +134,7 @@ def test_serverKeysAreOurs() -> None:
     environ = converse(make(), [data])[0][1]
     assert environ["wsgi.url_scheme"] == "http"
     assert not [name for name in environ if "FORWARDED" in name]
-    trusting = SCGICodec(TEMPLATE, Limits(), "", lambda address: True)
+    trusting = SCGIFactory(Limits(), "", "")(TEMPLATE, lambda address: True)
     assert converse(trusting, [data])[0][1]["HTTP_X_FORWARDED_FOR"] == "b"
 
 
@@ -216,7 +218,7 @@ def test_roundTrip(extra: dict[str, str], body: bytes) -> None:
     size = takeSize(data, 65536)
     assert size is not None
     text = data[size[1] + 1 : -1].decode("latin-1")
-    found = takeVariables(text)
+    found = takeVariables(b"", text)
     assert {n: found[n] for n in extra if n not in ("SCGI", "REQUEST_METHOD")} == {
         n: v for n, v in extra.items() if n not in ("SCGI", "REQUEST_METHOD")
     }

@@ -4,6 +4,7 @@ FastCGI 1.0, without I/O.
  - L{svctree.wire.fastcgi.records}: the numbers of the protocol, and records as bytes.
  - L{svctree.wire.fastcgi.pairs}: name-value pairs.
  - L{svctree.wire.fastcgi.states}: which record may follow which.
+ - L{svctree.wire.fastcgi.streams}: what a request brings.
  - L{svctree.wire.fastcgi.codec}: the input side of a connection.
  - L{svctree.wire.fastcgi.reply}: its output side.
  - L{svctree.wire.fastcgi.factory}: what connections share.

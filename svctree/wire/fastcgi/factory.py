@@ -9,9 +9,22 @@ from collections.abc import Callable, Mapping
 
 from svctree.wire.contract import Limits
 from svctree.wire.fastcgi.codec import FastCGICodec
-from svctree.wire.repeats import Repeats
+from svctree.wire.fastcgi.pairs import NOTATION
+from svctree.wire.fastcgi.records import Role
+from svctree.wire.reader import Reader
 
 __all__ = ["FastCGIFactory", "allowedPeers"]
+
+
+# An Authorizer gets no stream (section 6.3 of the specification), though its peer may
+# tell the length of the body that the Responder will get.
+_ALONE = NOTATION._replace(bodyLength=lambda variables, limits: 0)
+
+_NOTATIONS = {
+    Role.RESPONDER: NOTATION,
+    Role.AUTHORIZER: _ALONE,
+    Role.FILTER: NOTATION,
+}
 
 
 def allowedPeers(environment: Mapping[str, str]) -> frozenset[str] | None:
@@ -31,7 +44,7 @@ class FastCGIFactory:
     Makes the codecs of a worker's connections.
     """
 
-    __slots__ = ("_limits", "_mount", "_peers", "_repeats", "_values")
+    __slots__ = ("_limits", "_peers", "_readers", "_values")
 
     def __init__(
         self,
@@ -45,8 +58,16 @@ class FastCGIFactory:
         @param environment: of the process, where C{FCGI_WEB_SERVER_ADDRS} may be.
         """
         self._limits = limits
-        self._mount = mount
-        self._repeats = Repeats()
+        # By trust: one must not learn from what the other says.
+        self._readers = {
+            trusted: {
+                role: Reader(
+                    notation, limits, mount, trusted, {"FCGI_ROLE": Role.names[role]}
+                )
+                for role, notation in _NOTATIONS.items()
+            }
+            for trusted in (False, True)
+        }
         self._peers = allowedPeers(environment)
         # A worker takes as many connections as it may have descriptors, and one
         # request on each; those that cannot run yet wait.
@@ -66,15 +87,12 @@ class FastCGIFactory:
         return FastCGICodec(
             template,
             self._limits,
-            self._mount,
-            trust,
+            self._readers[trust is not None],
             self._values,
             bool(refused),
-            # What is known was screened for peers that are not trusted.
-            self._repeats if trust is None else None,
         )
 
     def tick(self, now: float) -> None:
-        """
-        Nothing here depends on the time.
-        """
+        for readers in self._readers.values():
+            for reader in readers.values():
+                reader.tick()

@@ -9,11 +9,13 @@ the whole stream is put together before it is read.
 from __future__ import annotations
 
 import struct
+from typing import Any
 
-from svctree.wire.cgivars import joinRepeated
+from svctree.wire.cgivars import declaredLength, joinRepeated
 from svctree.wire.fastcgi.records import FastCGIError
+from svctree.wire.shapes import Notation, Step
 
-__all__ = ["renderPairs", "takePairs"]
+__all__ = ["NOTATION", "renderPairs", "takePairs"]
 
 _LONG = struct.Struct(">I")
 
@@ -96,13 +98,51 @@ def renderPairs(pairs: dict[str, str]) -> bytes:
     """
     The reverse of L{takePairs}.
     """
-    parts = []
-    for name, value in pairs.items():
-        nameBytes, valueBytes = name.encode("latin-1"), value.encode("latin-1")
-        parts += [
-            _renderSize(len(nameBytes)),
-            _renderSize(len(valueBytes)),
-            nameBytes,
-            valueBytes,
-        ]
-    return b"".join(parts)
+    return "".join(_pair(*pair) for pair in pairs.items()).encode("latin-1")
+
+
+def _sizeOf(text: str) -> str:
+    return _renderSize(len(text)).decode("latin-1")
+
+
+def _pair(name: str, value: str) -> str:
+    return _sizeOf(name) + _sizeOf(value) + name + value
+
+
+def takeHoles(
+    data: bytes, text: str, steps: tuple[Step, ...], tail: str, into: dict[str, Any]
+) -> bool:
+    """
+    Hot path. See L{Notation}. What stands before a value is the length of its name,
+    its own length, and its name.
+    """
+    at = 0
+    try:
+        for stretch, size, name in steps:
+            begin = at + size
+            if text[at:begin] != stretch:
+                return False
+            length = data[begin]
+            if length < 128:
+                begin += 1
+            else:
+                length = _LONG.unpack_from(data, begin)[0] & 0x7FFFFFFF
+                begin += 4
+            at = begin + len(name)
+            if text[begin:at] != name:
+                return False
+            begin, at = at, at + length
+            into[name] = text[begin:at]
+    except (IndexError, struct.error):
+        return False
+    return at + len(tail) == len(text) and text[at:] == tail
+
+
+NOTATION = Notation(
+    lambda block, text: takePairs(block),
+    takeHoles,
+    pair=_pair,
+    opening=_sizeOf,
+    closing="",
+    bodyLength=declaredLength,
+)
