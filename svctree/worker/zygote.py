@@ -12,9 +12,7 @@ the zygote is gone.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import fcntl
 import gc
 import os
 import select
@@ -24,7 +22,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from svctree.pool import messages
 from svctree.pool.messages import Message
@@ -32,34 +30,22 @@ from svctree.pool.scoreboard import Scoreboard
 from svctree.wire.registry import codecs
 from svctree.worker.application import ApplicationError, loadApplication
 from svctree.worker.channel import Channel
+from svctree.worker.children import Child, Children
+from svctree.worker.imported import (
+    endingWith,
+    filesOf,
+    leave,
+    standUp,
+    takeBack,
+    threads,
+)
 from svctree.worker.process import Worker, setTitle
-from svctree.worker.strays import PASSED, Belongings
+from svctree.worker.strays import Belongings
 
 __all__ = ["CONTROL", "LINE", "SCOREBOARD", "SOCKETS", "Zygote", "main"]
 
 # The descriptors that the master hands over.
 CONTROL, LINE, SCOREBOARD, SOCKETS = 3, 4, 5, 6
-
-# Seconds for what the application does at exit in this process, which never served.
-_EXIT_TIME = 1.0
-
-# Characters of the names of imported files; more would be no list to watch, and no
-# message.
-_MOST_NAMES = 1_000_000
-
-
-class _Child:
-    """
-    A worker as its zygote sees it.
-    """
-
-    __slots__ = ("channel", "deadline", "ready", "slot")
-
-    def __init__(self, slot: int, channel: Channel) -> None:
-        self.slot = slot
-        self.channel = channel
-        self.ready = False
-        self.deadline = float("inf")
 
 
 class Zygote:
@@ -82,13 +68,13 @@ class Zygote:
             *(sock.close for sock in self._sockets),
         ]
         self._application: object | None = None
-        self._children: dict[int, _Child] = {}
+        self._children = Children()
         self._channels: dict[int, int] = {}
         self._ending = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             messages.Spawn: self._spawn,
             messages.Retire: self._retire,
-            messages.Kill: self._kill,
+            messages.Kill: lambda order: self._children.kill(order.pid, order.signal),
             messages.ReopenLog: self._reopenLog,
             messages.Ping: lambda ping: control.send(messages.Pong(ping.serial)),
         }
@@ -107,20 +93,19 @@ class Zygote:
         # Its module is imported on demand: here once, not in every worker.
         codecs(self._boot.settings["protocol"])
         if self._boot.settings.get("preload", True):
-            with _dyingWithMaster():
+            with endingWith(LINE):
                 self._application = loadApplication(self._boot.settings["application"])
         gc.collect()
         # A collection in a worker would write into the headers of every object
         # here, and so unshare the pages (the manual of gc.freeze).
         gc.freeze()
-        self._control.send(
-            messages.Loaded(time.monotonic() - begun, _files(set(sys.modules) - before))
-        )
-        if _threads() > 1:
+        files = filesOf(set(sys.modules) - before)
+        self._control.send(messages.Loaded(time.monotonic() - begun, files))
+        if threads() > 1:
             self._control.send(
                 messages.Notice(
                     f"the import of {self._boot.settings['application']} started "
-                    f"{_threads() - 1} thread(s); they do not exist in the workers "
+                    f"{threads() - 1} thread(s); they do not exist in the workers "
                     "(start them in on-worker-start, or set preload = no)"
                 )
             )
@@ -131,7 +116,7 @@ class Zygote:
 
         @param orders: what has been received already.
         """
-        _takeBack()
+        takeBack()
         wake, self._wakeWrite = os.pipe()
         for fd in (wake, self._wakeWrite):
             os.set_blocking(fd, False)
@@ -143,11 +128,11 @@ class Zygote:
             self._poll.register(fd, select.POLLIN)
         self._obey(orders)
         while not (self._ending and not self._children):
-            for fd, _ in self._poll.poll(self._untilDeadline()):
+            for fd, _ in self._poll.poll(self._children.untilDeadline()):
                 self._readable(fd)
             # Only here do children leave the tables, never among the events.
             self._reap()
-            self._killOverdue()
+            self._children.killOverdue()
 
     def _readable(self, fd: int) -> None:
         if fd == LINE:
@@ -178,10 +163,7 @@ class Zygote:
         for pid, child in self._children.items():
             if not child.ready:
                 os.kill(pid, signal.SIGKILL)
-            child.deadline = min(
-                child.deadline,
-                time.monotonic() + float(self._boot.settings["gracefulTimeout"]),
-            )
+            child.limit(float(self._boot.settings["gracefulTimeout"]))
 
     def _spawn(self, message: messages.Spawn) -> None:
         try:
@@ -200,7 +182,7 @@ class Zygote:
         if pid == 0:
             self._becomeWorker(message.slot, ours, theirs)
         theirs.close()
-        self._children[pid] = _Child(message.slot, ours)
+        self._children[pid] = Child(message.slot, ours)
         self._channels[ours.fileno()] = pid
         self._poll.register(ours.fileno(), select.POLLIN)
         self._control.send(messages.Forked(message.slot, pid))
@@ -243,15 +225,8 @@ class Zygote:
             self._ending = True
         for pid, child in self._children.items():
             if message.pid in (0, pid):
-                child.deadline = min(
-                    child.deadline, time.monotonic() + message.deadline
-                )
+                child.limit(message.deadline)
                 child.channel.send(message)
-
-    def _kill(self, message: messages.Kill) -> None:
-        # Not reaped yet, so the pid is still this worker's.
-        if message.pid in self._children:
-            os.kill(message.pid, message.signal)
 
     def _reopenLog(self, message: messages.ReopenLog) -> None:
         fd = self._control.takeFd()
@@ -271,7 +246,7 @@ class Zygote:
             # Its end is reported when it is reaped.
             self._poll.unregister(fd)
 
-    def _report(self, pid: int, child: _Child, message: Message) -> None:
+    def _report(self, pid: int, child: Child, message: Message) -> None:
         if isinstance(message, messages.Ready):
             child.ready = True
             message = messages.Ready(child.slot, pid)
@@ -284,16 +259,7 @@ class Zygote:
         self._control.send(message)
 
     def _reap(self) -> None:
-        while self._children:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            child = self._children.pop(pid, None)
-            if child is None:  # the application started a process when imported
-                continue
+        for pid, child, status in self._children.reaped():
             for message in child.channel.receive() if child.channel.open else ():
                 self._report(pid, child, message)
             with contextlib.suppress(KeyError):
@@ -301,46 +267,7 @@ class Zygote:
             del self._channels[child.channel.fileno()]
             child.channel.close()
             self._board.slots[child.slot].clear()
-            self._control.send(
-                messages.Exited(
-                    child.slot, pid, os.waitstatus_to_exitcode(status), child.ready
-                )
-            )
-
-    def _untilDeadline(self) -> int | None:
-        nearest = min(
-            (child.deadline for child in self._children.values()), default=float("inf")
-        )
-        if nearest == float("inf"):
-            return None
-        return max(0, int((nearest - time.monotonic()) * 1000) + 1)
-
-    def _killOverdue(self) -> None:
-        now = time.monotonic()
-        for pid, child in self._children.items():
-            if child.deadline <= now:
-                child.deadline = float("inf")
-                os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def _dyingWithMaster():  # type: ignore[no-untyped-def]
-    """
-    While application code runs here nobody reads L{LINE}; let the kernel tell of its
-    end by a signal, so that an import that hangs does not outlive the master.
-    """
-    flags = fcntl.fcntl(LINE, fcntl.F_GETFL)
-    # What it does by default is to end the process, whatever that is busy with.
-    previous = signal.signal(signal.SIGIO, signal.SIG_DFL)
-    try:
-        fcntl.fcntl(LINE, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(LINE, fcntl.F_SETFL, flags | getattr(os, "O_ASYNC", 0))
-        if select.select([LINE], [], [], 0)[0]:
-            os._exit(1)
-        yield
-    finally:
-        fcntl.fcntl(LINE, fcntl.F_SETFL, flags)
-        signal.signal(signal.SIGIO, previous)
+            self._control.send(messages.Exited(child.slot, pid, status, child.ready))
 
 
 def _fork() -> int:
@@ -351,76 +278,11 @@ def _fork() -> int:
         return os.fork()
 
 
-def _takeBack() -> None:
-    """
-    Undo what the application's import may have done to the process, where it would
-    make the zygote deaf, or mortal.
-    """
-    _standUp()
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _files(names: set[str]) -> list[str]:
-    found = set()
-    room = _MOST_NAMES
-    for name in names:
-        # Some modules are objects of all kinds, which do things when they are asked.
-        with contextlib.suppress(Exception):
-            path = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(path, str) and len(path) < room:
-                found.add(path)
-                room -= len(path)
-    return sorted(found)
-
-
-def _threads() -> int:
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        import threading
-
-        return threading.active_count()
-
-
-def _standUp() -> None:
-    """
-    Let the signals that are meant for the master, but sent to the whole group, pass.
-
-    By a handler, not by ignoring them: that would be inherited by every program that
-    the application starts.
-    """
-    for name in PASSED:
-        number = getattr(signal, name)
-        signal.signal(number, _pass)
-        signal.siginterrupt(number, False)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
-
-def _pass(number: int, frame: object) -> None:
-    pass
-
-
-def _leave(status: int) -> NoReturn:
-    """
-    End the process with what the application wants done at exit, but without waiting
-    for it, or for its threads, for ever.
-    """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, _EXIT_TIME)
-    with contextlib.suppress(BaseException):
-        atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BaseException):
-            stream.flush()
-    os._exit(status)
-
-
 def main() -> None:
     """
     The process: take the first message, load, serve, end.
     """
-    _standUp()
+    standUp()
     # The interpreter put the working directory first; the master says what belongs.
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
@@ -445,8 +307,8 @@ def main() -> None:
         zygote.run(orders)
     except ApplicationError as error:
         control.send(messages.BootFailed(str(error), error.details, 4))
-        _leave(4)
+        leave(4)
     except BaseException:
         sys.excepthook(*sys.exc_info())
-        _leave(1)
-    _leave(0)
+        leave(1)
+    leave(0)
