@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["svctree.wire"]):
 from tests.wire.feeding import TEMPLATE, converse
 from tests.wire.http.corpus import ACCEPTED, REFUSED, TRUNCATED
 
-FACTORY = HTTPFactory(Limits(400, 20, 300, 900, 5000), "", "")
+FACTORY = HTTPFactory(Limits(400, 20, 300, 900, 5000, 100), "", "")
 
 
 def events(pieces: list[bytes]) -> list[Any]:

@@ -11,7 +11,8 @@ connection answers, and only then asks for the next event, so that pipelined req
 wait inside the codec.
 
 The connection always collects the whole body before it calls the application, and
-then sets C{wsgi.input} and C{CONTENT_LENGTH} to what it got.
+then sets C{wsgi.input} and C{CONTENT_LENGTH} to what it got; the codec does it for a body
+that needs no collecting.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ class Request:
         CONTENT_LENGTH).
     @ivar expectContinue: the client waits for C{100 Continue} before it sends the
         body.
-    @ivar done: nothing of this request follows, not even C{END}.
+    @ivar done: nothing of this request follows, not even C{END}. A body that came whole
+        along with its head is C{environ["wsgi.input"]} then.
     @ivar line: the request line, for the scoreboard and the log; e.g.
         C{b"GET / HTTP/1.1"}.
     """
@@ -159,9 +161,11 @@ class Limits:
     @ivar fieldSize: one field.
     @ivar head: all fields together; for SCGI, FastCGI and uwsgi all variables.
     @ivar body: the body; 0 for no limit.
+    @ivar along: a body up to this size that came whole along with its head may be
+        handed over with it.
     """
 
-    __slots__ = ("body", "fieldSize", "fields", "head", "line")
+    __slots__ = ("along", "body", "fieldSize", "fields", "head", "line")
 
     def __init__(
         self,
@@ -170,7 +174,9 @@ class Limits:
         fieldSize: int = 8190,
         head: int = 65536,
         body: int = 1 << 30,
+        along: int = 0,
     ) -> None:
+        self.along = along
         self.line = line
         self.fields = fields
         self.fieldSize = fieldSize

@@ -66,6 +66,7 @@ class WorkerConfig:
             take("limitRequestFieldSize", 8190),
             take("limitRequestHead", 65536),
             take("limitRequestBody", 1 << 30),
+            self.bufferRequest,
         )
 
     @classmethod

@@ -29,11 +29,21 @@ TEMPLATE: dict[str, object] = {
 
 class Log:
     """
-    What a codec said, in plain data; pieces of one body are put together.
+    What a codec said, in plain data; pieces of one body are put together, and a body
+    that was handed over with its request is written down as if it were not.
     """
 
     def __init__(self) -> None:
         self.events: list[Any] = []
+
+    def addRequest(self, request: Request) -> None:
+        environ = dict(request.environ)
+        stream: Any = environ.pop("wsgi.input", None)
+        done = request.done and stream is None
+        self.events.append(("request", environ, request.bodyLength, done))
+        if stream is not None:
+            assert request.done and not request.expectContinue
+            self.events += [("body", stream.read()), ("end",)]
 
     def add(self, event: Any) -> None:
         if isinstance(event, bytes):
@@ -64,8 +74,7 @@ def converse(
     def take(event: Any) -> bool:
         while event is not None:
             if isinstance(event, Request):
-                environ = dict(event.environ)
-                log.add(("request", environ, event.bodyLength, event.done))
+                log.addRequest(event)
                 if event.done and not answer():
                     return False
             elif event is END:

@@ -18,6 +18,7 @@ NEXT = b"GET /next HTTP/1.1\r\nHost: next\r\n\r\n"
 
 def newCodec(**limits: int) -> HTTPCodec:
     limits.setdefault("body", 1_000_000)
+    limits.setdefault("along", 1000)
     return HTTPFactory(Limits(**limits), "", "")(TEMPLATE)
 
 
