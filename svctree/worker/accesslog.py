@@ -63,6 +63,9 @@ class _Noted:
     def write(self, data: bytes) -> None:
         self._sink.write(data)
 
+    def begin(self, data: bytes) -> None:
+        self._sink.begin(data)
+
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         self.size += count
         self._sink.sendFile(fd, offset, count)

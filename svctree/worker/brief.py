@@ -109,6 +109,12 @@ class Brief:
             data = data[sent:]
         self._ordinary().write(data)
 
+    def begin(self, data: bytes) -> None:
+        """
+        See L{Connection.begin}.
+        """
+        self.write(data)
+
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         """
         See L{Connection.sendFile}.

@@ -72,6 +72,8 @@ class Peer(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def begin(self, data: bytes) -> None: ...
+
     def sendFile(self, fd: int, offset: int, count: int) -> None: ...
 
     def finish(self, linger: bool) -> None:
@@ -100,6 +102,9 @@ class _Streams:
                 left = left[os.write(self._target, left) :]
             except OSError as error:
                 raise ClientGone(str(error)) from None
+
+    def begin(self, data: bytes) -> None:
+        self.write(data)
 
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         while count:

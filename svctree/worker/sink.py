@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["IMeter", "Sink"]
 
 
+# Linux; elsewhere the head leaves by itself.
+_MORE = getattr(socket, "MSG_MORE", 0)
+
+
 class IMeter(Protocol):
     """
     Counts for the scoreboard.
@@ -47,7 +51,7 @@ class Sink:
         segment.
         """
         send = self._socket.send
-        self._send = lambda data: send(data, socket.MSG_MORE)
+        self._send = lambda data: send(data, _MORE)
 
     def write(self, data: bytes) -> None:
         """
@@ -63,10 +67,32 @@ class Sink:
             self._meter.bytesOut += sent
             if sent == len(data):
                 return
-            self._output = Output(self._socket, self._loop.config.bufferResponse)
             data = memoryview(data)[sent:]  # type: ignore[assignment]
+        self._keep(memoryview(data))
+
+    def begin(self, data: bytes) -> None:
+        """
+        Send a head in one segment with what follows it. Measured with a body of 1 MB:
+        NNN microseconds of NNN that the client would need to wake up for the head.
+        """
+        if self._output is not None:
+            self._keep(memoryview(data))
+            return
         try:
-            self._output.add(memoryview(data))
+            sent = self._socket.send(data, _MORE)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise ClientGone(str(error)) from None
+        self._meter.bytesOut += sent
+        if sent != len(data):
+            self._keep(memoryview(data)[sent:])
+
+    def _keep(self, data: memoryview) -> None:
+        try:
+            if self._output is None:
+                self._output = Output(self._socket, self._loop.config.bufferResponse)
+            self._output.add(data)
             self._flush()
         except OSError as error:
             raise ClientGone(str(error)) from None

@@ -61,6 +61,11 @@ class ISink(Protocol):
         @raise ClientGone: the client has left; what it does not get is lost.
         """
 
+    def begin(self, data: bytes) -> None:
+        """
+        As L{write}, for what is followed by more at once and can leave with it.
+        """
+
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         """
         Send a part of a regular file. The caller may close C{fd} at once.
@@ -196,7 +201,7 @@ class Exchange:
             self.write(body)
             return self.finish(bodyless)
         if len(body) > _JOINED:
-            self.sink.write(self._start(len(body)))
+            self.sink.begin(self._start(len(body)))
             self.write(body)
             return self.finish(bodyless)
         self.started = True
@@ -317,11 +322,13 @@ def _sendFile(result: FileWrapper, exchange: Exchange, environ: dict[str, Any]) 
     if not exchange.codec.transparent and not bodyless:
         exchange.sink.write(head)
         return _iterate(result, exchange, environ)
-    exchange.sink.write(head)
     size = min(size, exchange.left)
     if size and not bodyless:
+        exchange.sink.begin(head)
         exchange.sink.sendFile(fd, offset, size)
         exchange.left -= size
+    else:
+        exchange.sink.write(head)
     return exchange.finish(bodyless)
 
 

@@ -184,6 +184,9 @@ class Sink:
     def write(self, data: bytes) -> None:
         self.sent += data
 
+    def begin(self, data: bytes) -> None:
+        self.sent += b"<" + data + b">"
+
     def sendFile(self, *part: int) -> None:
         self.files.append(part)  # type: ignore[arg-type]
 
@@ -203,7 +206,8 @@ def test_around(tmp_path: Path) -> None:
         else:
             sink.write(codec.interim(103))
             sink.write(codec.head("206 Partial", Fields(b""), -1))
-            sink.write(codec.piece(b"123"))
+            sink.begin(codec.piece(b"12"))
+            sink.write(codec.piece(b"3"))
             sink.sendFile(0, 0, 100)
             sink.write(codec.end())
         return 7
@@ -212,7 +216,7 @@ def test_around(tmp_path: Path) -> None:
     for method, what in (("GET", "whole"), ("HEAD", "whole"), ("POST", "parts")):
         environ = {"REQUEST_METHOD": method, "PATH_INFO": what}
         assert noting(environ, Codec(), sink) == 7  # type: ignore[arg-type]
-    assert sink.sent == b"1234512345123"
+    assert sink.sent == b"1234512345<12>3"
     assert sink.files == [(0, 0, 100)]
     assert path.read_text().splitlines() == ["GET 200 5", "HEAD 200 0", "POST 206 103"]
 

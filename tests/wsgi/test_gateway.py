@@ -57,6 +57,9 @@ class Sink:
             raise ClientGone
         self.writes.append(data)
 
+    def begin(self, data: bytes) -> None:
+        self.write(data)
+
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         import os
 
