@@ -58,17 +58,20 @@ class _Lesson:
     """
     A shape, and what a request that fits it means.
 
+    @ivar ready: a template, and what L{begin} copies where it is that one's turn. Both
+        in one attribute, since threads share it.
     @ivar own: what the environ has beyond its template; L{None} stands for what is to
         be made from the URI. L{None} itself when more than the path depends on the
         holes: the variables are then understood as those of any other request.
     """
 
-    __slots__ = ("_ready", "isHead", "length", "own", "shape")
+    __slots__ = ("isHead", "length", "own", "ready", "shape", "steps", "tail")
 
     def __init__(self, shape: Shape, head: Head, extra: Mapping[str, str]) -> None:
         environ, self.length, _, self.isHead, own = head
         self.shape = shape
-        self._ready: tuple[object, dict[str, Any]] = (None, {})
+        self.steps, self.tail = shape.steps, shape.tail
+        self.ready: tuple[object, dict[str, Any]] = (None, {})
         self.own: dict[str, object] | None = None
         sent, fixed = shape.sent, _DECIDING.union(extra)
         if not (sent.get("SERVER_NAME") and sent.get("SERVER_PORT")):
@@ -83,14 +86,12 @@ class _Lesson:
         @return: a fresh dictionary for the holes to be filled into.
         """
         if self.own is None:
-            return dict(self.shape.sent)
-        # A template is never changed, and mostly it is that of the last request. Both
-        # in one attribute, since threads share it.
-        of, ready = self._ready
-        if of is not template:
-            ready = {**template, **self.own}
-            self._ready = (template, ready)
-        return ready.copy()
+            start: dict[str, Any] = dict(self.shape.sent)
+        else:
+            start = {**template, **self.own}
+        # A template is never changed, and mostly it is that of the last request.
+        self.ready = (template, start)
+        return start.copy()
 
 
 class Reader:
@@ -108,6 +109,7 @@ class Reader:
         "_marks",
         "_mount",
         "_notation",
+        "_takeHoles",
         "_trusted",
         "repeats",
     )
@@ -125,6 +127,7 @@ class Reader:
         @param extra: variables to set, whatever the peer says.
         """
         self._notation = notation
+        self._takeHoles = notation.takeHoles
         self._limits = limits
         self._mount = mount
         self._trusted = trusted
@@ -149,11 +152,10 @@ class Reader:
         @raise svctree.wire.contract.RequestError: there is none.
         """
         text = block.decode("latin-1")
-        takeHoles = self._notation.takeHoles
         for lesson in self._lessons:
-            environ = lesson.begin(template)
-            shape = lesson.shape
-            if takeHoles(block, text, shape.steps, shape.tail, environ):
+            of, start = lesson.ready
+            environ = start.copy() if of is template else lesson.begin(template)
+            if self._takeHoles(block, text, lesson.steps, lesson.tail, environ):
                 if lesson is not self._lessons[0]:
                     self._prefer(lesson)
                 if lesson.own is None:
@@ -210,7 +212,6 @@ class Reader:
         lesson = _Lesson(shape, head, self._extra)
         # Not so when a name was sent twice, or a length written in an unusual way.
         found = lesson.begin(template)
-        takeHoles = self._notation.takeHoles
-        if takeHoles(block, text, shape.steps, shape.tail, found):
+        if self._takeHoles(block, text, shape.steps, shape.tail, found):
             self._lessons = [one for one in self._lessons if one not in similar]
             self._prefer(lesson)

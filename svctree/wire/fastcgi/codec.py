@@ -42,6 +42,9 @@ __all__ = ["FastCGICodec"]
 
 _KEEP_CONNECTION = 1
 
+_BEGUN = advance(State.IDLE, Event.BEGIN)
+_HAS_PARAMS = advance(_BEGUN, Event.PARAMS)
+
 # What nginx, lighttpd and Apache send before and after the parameters of request 1.
 # First the header of BEGIN_REQUEST, role and flags, then kind and request, length and
 # padding of PARAMS.
@@ -169,7 +172,7 @@ class FastCGICodec(FastCGIStreams):
             return None
         end += 8
         self._begin(1, role, flags)
-        self._state = advance(State.PARAMS, Event.PARAMS)
+        self._state = _HAS_PARAMS
         request = self._request(data[24 : 24 + length])
         # The empty body of a GET; were it left, it would be skipped after the answer.
         if request.done and data[end : end + 8] == _STDIN_END_ONE:
@@ -222,7 +225,7 @@ class FastCGICodec(FastCGIStreams):
         return None
 
     def _begin(self, requestID: int, role: int, flags: int) -> None:
-        self._state = advance(State.IDLE, Event.BEGIN)
+        self._state = _BEGUN
         self._requestID = requestID
         self._role = role
         self.idle = False

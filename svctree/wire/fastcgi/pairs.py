@@ -119,19 +119,19 @@ def takeHoles(
     at = 0
     try:
         for stretch, size, name in steps:
-            begin = at + size
-            if text[at:begin] != stretch:
+            middle = at + size
+            if text[at:middle] != stretch:
                 return False
-            length = data[begin]
+            length = data[middle]
             if length < 128:
-                begin += 1
+                middle += 1
             else:
-                length = _LONG.unpack_from(data, begin)[0] & 0x7FFFFFFF
-                begin += 4
-            at = begin + len(name)
-            if text[begin:at] != name:
+                length = _LONG.unpack_from(data, middle)[0] & 0x7FFFFFFF
+                middle += 4
+            begin = middle + len(name)
+            if text[middle:begin] != name:
                 return False
-            begin, at = at, at + length
+            at = begin + length
             into[name] = text[begin:at]
     except (IndexError, struct.error):
         return False

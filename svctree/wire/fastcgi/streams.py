@@ -28,6 +28,9 @@ from svctree.wire.reader import Reader
 
 __all__ = ["FastCGIStreams"]
 
+_ALONE = advance(State.PARAMS, Event.PARAMS_ALONE)
+_WITH_BODY = advance(State.PARAMS, Event.PARAMS_END)
+
 
 class FastCGIStreams(FastCGIReply):
     """
@@ -101,7 +104,7 @@ class FastCGIStreams(FastCGIReply):
         known = reader.repeats.known.get(params)
         if known is not None:
             # It was read before, and has no body.
-            self._state = advance(self._state, Event.PARAMS_ALONE)
+            self._state = _ALONE
             self._head = known.isHead
             environ = {**self._template, **known.variables}
             return Request(environ, 0, True, False, known.line)
@@ -112,10 +115,10 @@ class FastCGIStreams(FastCGIReply):
             length = -1
         self._left = length
         if not length:
-            self._state = advance(self._state, Event.PARAMS_ALONE)
+            self._state = _ALONE
             reader.repeats.saw(params, environ, own, line, self._head)
             return Request(environ, 0, True, False, line)
-        self._state = advance(self._state, Event.PARAMS_END)
+        self._state = _WITH_BODY
         self._received = 0
         self._environ = environ
         return Request(environ, length, False, False, line)
