@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.pool.conftest import Site
 from tests.pool.test_chaos import endsWithin, ready
 from tests.pool.test_processes import APP, get, workersOf
 from tests.support.http import Broken, Client
-from tests.support.master import beginMaster, startMaster
+from tests.support.master import Driven, beginMaster, startMaster
 from tests.support.processes import (
     Processes,
     alive,
@@ -68,29 +69,50 @@ HARMLESS = {
         "    sys.modules[f'many{n}'] = m = type(sys)('m')\n"
         "    m.__file__ = f'/' + 'x' * 200 + f'/{n}.py'"
     ),
-    "forks a child that stays": (
-        "import os, time\nif os.fork() == 0:\n    time.sleep(99)\n    os._exit(0)"
-    ),
 }
 
 
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driven, Site]]:
+    """
+    A master whose pool is down, ready to be brought up with what stands in the site,
+    and to be brought down again; to start a master each time would take longer than
+    the tests.
+    """
+    processes = Processes(watchdog=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        site = Site(tmp_path_factory.mktemp("still"))
+        master, _ = startMaster(
+            processes, APP, site.folder, workers=1, gracefulTimeout=3
+        )
+        assert "ok" in master.call("down")
+        yield master, site
+    list(processes.close())
+
+
 @pytest.mark.parametrize("what", HARMLESS)
-def test_import(processes: Processes, site: Site, what: str) -> None:
+def test_import(still: tuple[Driven, Site], what: str) -> None:
     """
     What an application does when it is imported does not keep it from being served,
     its workers from being replaced, a signal to the whole group from being the
     master's, and the pool from ending in time.
     """
+    master, site = still
     site.version(1, HARMLESS[what])
-    master, port = startMaster(
-        processes, APP, site.folder, workers=1, gracefulTimeout=3
-    )
-    strays = {
-        pid
-        for pid in inSession(master.pid)
-        if pid not in (master.pid, *childrenOf(master.pid))
-        and pid not in {w["pid"] for w in master.describe()["workers"]}
-    }
+    assert "ok" in master.call("up")
+    serves(master, master.port, lasting="ITIMER_REAL" in HARMLESS[what])
+    begun = time.monotonic()
+    assert "ok" in master.call("down")
+    assert time.monotonic() - begun < 9.0
+    assert inSession(master.pid) == [master.pid]
+
+
+def serves(master: Driven, port: int, lasting: bool = False) -> None:
+    """
+    A worker serves, and so does its successor; neither is ended by signals that are
+    meant for the master.
+    """
     assert get(port)[0] == "1"
     (worker,) = (w["pid"] for w in master.describe()["workers"])
     os.kill(worker, signal.SIGKILL)
@@ -100,19 +122,37 @@ def test_import(processes: Processes, site: Site, what: str) -> None:
     for pid in (zygote, found["workers"][0]["pid"]):  # type: ignore[index]
         os.kill(pid, signal.SIGHUP)
         os.kill(pid, signal.SIGINT)
-    if "ITIMER_REAL" in HARMLESS[what]:
+    if lasting:
         begun = time.monotonic()
         waitUntil(lambda: time.monotonic() - begun > 0.6, "an alarm to ring")
-    assert get(port)[:1] == ["1"]
-    assert master.describe()["generation"] == 1
-    begun = time.monotonic()
+    assert get(port)[0] == "1"
+    described = master.describe()
+    assert described["generation"] == 1
+    assert [w["pid"] for w in described["workers"]] == [
+        w["pid"]
+        for w in found["workers"]  # type: ignore[attr-defined]
+    ]
+
+
+def test_importThatForks(processes: Processes, site: Site) -> None:
+    """
+    A child that the import forks, and that stays, keeps neither the pool from being
+    served and from ending, nor the port.
+    """
+    site.version(
+        1, "import os, time\nif os.fork() == 0:\n    time.sleep(99)\n    os._exit(0)"
+    )
+    master, port = startMaster(processes, APP, site.folder, workers=1)
+    (zygote,) = childrenOf(master.pid)
+    (stray,) = set(childrenOf(zygote)) - {
+        w["pid"] for w in master.describe()["workers"]
+    }
+    serves(master, port)
     master.running.signal(signal.SIGTERM)
     waitUntil(lambda: not alive(master.pid), "the end", 9.0)
-    assert set(inSession(master.pid)) <= strays
-    # The stray did not keep the port.
+    assert inSession(master.pid) == [stray]
     socket.create_server(("127.0.0.1", port)).close()
-    for pid in strays:
-        os.kill(pid, signal.SIGKILL)
+    os.kill(stray, signal.SIGKILL)
 
 
 FAILING = {
@@ -132,32 +172,38 @@ FAILING = {
         "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
         "its import raised poolsite.E",
     ),
-    "an attribute that fails": (
-        "def __getattr__(name): raise RuntimeError('not today')\n__name__ = 'poolsite'",
-        "RuntimeError: not today",
-    ),
     "everything closed": ("import os\nos.closerange(3, 99)", "before it was ready"),
     "gone": ("import os\nos.kill(os.getpid(), 9)", "ended with signal 9"),
 }
 
 
 @pytest.mark.parametrize("what", FAILING)
-def test_failedImport(processes: Processes, site: Site, what: str) -> None:
+def test_failedImport(still: tuple[Driven, Site], what: str) -> None:
     """
     However an import fails, the start fails with one line of readable length, and
     nothing is left.
     """
+    master, site = still
     code, words = FAILING[what]
-    app = APP
-    if what == "an attribute that fails":
-        app = "poolsite:nothing"
     site.version(1, code)
-    master, event = beginMaster(processes, app, site.folder, workers=1)
+    answer = master.call("up")
+    assert words in answer["error"]
+    assert "\n" not in answer["error"]
+    assert len(answer["error"]) < 700
+    assert len(answer["details"]) < 70_000
+    assert inSession(master.pid) == [master.pid]
+
+
+def test_failingAttribute(processes: Processes, site: Site) -> None:
+    """
+    So it is for a module that fails when it is asked for the application; the process
+    ends.
+    """
+    site.write("def __getattr__(name): raise RuntimeError('not today')")
+    master, event = beginMaster(processes, "poolsite:nothing", site.folder)
     assert event["event"] == "failed"
-    assert words in event["error"]
-    assert "\n" not in event["error"]
-    assert len(event["error"]) < 700
-    assert len(event["details"]) < 70_000
+    assert "RuntimeError: not today" in event["error"]
+    assert "in __getattr__" in event["details"]
     master.running.wait()
     assert inSession(master.pid) == []
 

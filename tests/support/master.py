@@ -26,7 +26,11 @@ _READY = r'(?m)^(\{"event": "(ready|failed)".*\})$'
 class Driven:
     """
     The test's side of such a master.
+
+    @ivar port: where it listens, once it serves.
     """
+
+    port = 0
 
     def __init__(self, running: Running, write: int) -> None:
         self.running = running
@@ -75,7 +79,8 @@ def startMaster(
     """
     driven, event = beginMaster(processes, application, cwd, **keywords)
     assert event["event"] == "ready", event
-    return driven, event["port"]
+    driven.port = event["port"]
+    return driven, driven.port
 
 
 def beginMaster(
