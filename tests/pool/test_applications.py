@@ -84,7 +84,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driven, Si
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         site = Site(tmp_path_factory.mktemp("still"))
         master, _ = startMaster(
-            processes, APP, site.folder, workers=1, gracefulTimeout=3
+            processes, APP, site.folder, workers=1, gracefulTimeout=1.5
         )
         assert "ok" in master.call("down")
         yield master, site
@@ -371,7 +371,7 @@ def test_blockedForGood(
     """
     site.write(REQUESTS)
     master, port = startMaster(
-        processes, APP, site.folder, workers=1, timeout=1, **keywords
+        processes, APP, site.folder, workers=1, timeout=0.5, **keywords
     )
     client = Client(port)
     begun = time.monotonic()

@@ -94,7 +94,7 @@ def test_stopWithEverythingStopped(processes: Processes, site: Site) -> None:
     With workers stopped, too, the master kills them itself after the graceful
     timeout.
     """
-    master, _ = startMaster(processes, APP, site.folder, workers=2, gracefulTimeout=1)
+    master, _ = startMaster(processes, APP, site.folder, workers=2, gracefulTimeout=0.5)
     zygote, workers = workersOf(master)
     for pid in (zygote, *workers):
         freeze(pid)
@@ -159,7 +159,7 @@ def test_stoppedWorkerOfAReload(processes: Processes, site: Site) -> None:
     """
     A worker that was stopped does not hold up a reload for ever.
     """
-    master, _ = startMaster(processes, APP, site.folder, workers=2, gracefulTimeout=1)
+    master, _ = startMaster(processes, APP, site.folder, workers=2, gracefulTimeout=0.5)
     _, workers = workersOf(master)
     freeze(workers[0])
     assert "ok" in master.call("reload")
@@ -246,7 +246,7 @@ def test_hangingOrphanIsKilled(processes: Processes, site: Site) -> None:
     then the master kills it.
     """
     master, port = startMaster(
-        processes, APP, site.folder, workers=2, gracefulTimeout=2, timeout=0
+        processes, APP, site.folder, workers=2, gracefulTimeout=1, timeout=0
     )
     zygote, workers = workersOf(master)
     client = Client(port)
@@ -322,7 +322,7 @@ def test_killedMasterWithARequestThatHangs(
     """
     Its zygote kills it after the graceful timeout.
     """
-    master, port = startMaster(processes, APP, site.folder, gracefulTimeout=1)
+    master, port = startMaster(processes, APP, site.folder, gracefulTimeout=0.5)
     client = Client(port)
     client.send(path)
     waitUntil(
@@ -345,7 +345,7 @@ def test_masterAndZygoteKilled(
     # The number of a signal is the number of seconds; this one's is small.
     site.version(1, "import svctree.worker.limit as l; l._LEAST_ALARM = 1")
     master, port = startMaster(
-        processes, APP, site.folder, workers=1, gracefulTimeout=1, **keywords
+        processes, APP, site.folder, workers=1, gracefulTimeout=0.5, **keywords
     )
     zygote, workers = workersOf(master)
     client = Client(port)

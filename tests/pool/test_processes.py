@@ -319,13 +319,13 @@ def test_requestTimeout(processes: Processes, site: Site) -> None:
     A request over the limit is logged with the stacks of its worker, its connection
     is closed, and the worker is replaced.
     """
-    master, port = startMaster(processes, APP, site.folder, workers=1, timeout=1)
+    master, port = startMaster(processes, APP, site.folder, workers=1, timeout=0.5)
     client = Client(port)
     client.send("/hang")
     with pytest.raises(Broken):
         client.answer()
     client.close()
-    master.running.waitFor(r"GET /hang HTTP/1.1' runs for 1\.\d s, timeout is 1 s")
+    master.running.waitFor(r"GET /hang HTTP/1.1' runs for 0\.\d s, timeout is 0.5 s")
     master.running.waitFor(r'poolsite.py", line \d+ in application')
     assert get(port)[0] == "1"
 
@@ -334,7 +334,7 @@ def test_requestTimeoutOfABusyLoop(processes: Processes, site: Site) -> None:
     """
     So it is when the worker never comes back to the interpreter.
     """
-    master, port = startMaster(processes, APP, site.folder, workers=1, timeout=1)
+    master, port = startMaster(processes, APP, site.folder, workers=1, timeout=0.5)
     client = Client(port)
     client.send("/spin")
     with pytest.raises(Broken):

@@ -87,7 +87,7 @@ def test_requestTimeout(
     connection is closed, another request of the same worker is finished, and the
     worker is replaced.
     """
-    master, port = startMaster(processes, APP, site.folder, timeout=1, **keywords)
+    master, port = startMaster(processes, APP, site.folder, timeout=0.5, **keywords)
     _, (worker,) = workersOf(master)
     stuck, other = Client(port), Client(port)
     stuck.send(path)
