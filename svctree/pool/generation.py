@@ -118,7 +118,10 @@ class Generation:
             self._link.start(
                 self._shared.boot(self.number),
                 self._shared.scoreboard.fd,
-                self._shared.descriptors(),
+                [
+                    *self._shared.descriptors(),
+                    *(end.fileno() for end in self._shared.relay),
+                ],
             )
         except OSError as error:
             self._failure = BootError(f"no process for the pool's zygote: {error}")

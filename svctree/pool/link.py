@@ -88,7 +88,7 @@ class ZygoteLink(ProcessProtocol):
         Spawn the zygote and send it its first message.
 
         @param scoreboard: descriptor of the scoreboard's memory.
-        @param sockets: descriptors of the listening sockets.
+        @param sockets: descriptors of the listening sockets, and of the relay.
         @raise OSError: the system gave no process or no descriptors.
         """
         _checkExecutable()

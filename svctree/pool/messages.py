@@ -55,6 +55,7 @@ class Boot(NamedTuple):
     @ivar sockets: how many listening sockets follow the fixed descriptors.
     @ivar slots: size of the scoreboard.
     @ivar cells: cells of one slot.
+    @ivar relay: whether the two ends of the workers' relay follow the sockets.
     """
 
     pool: str
@@ -64,6 +65,7 @@ class Boot(NamedTuple):
     sockets: int
     slots: int
     cells: int
+    relay: bool = False
 
 
 class Spawn(NamedTuple):

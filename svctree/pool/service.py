@@ -158,7 +158,7 @@ class PoolService(Service):
         except CancelledError:
             # Who waited has lost patience.
             succession.hurry()
-            shared.scoreboard.close()
+            shared.letGo()
             raise
         self._letGo(shared, succession)
 

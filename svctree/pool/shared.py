@@ -4,6 +4,7 @@ What all generations of one pool have in common.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ class Shared:
     @ivar reactor: Twisted's.
     @ivar random: gives numbers from 0 to 1.
     @ivar scoreboard: outlives the generations, so that counters never fall.
+    @ivar relay: where workers pass connections on to each other, if there are many:
+        two ends, and the master has them, too, so that what waits there outlives
+        whoever put it in.
     @ivar crashes: unplanned ends of workers so far.
     @ivar graceOfReload: seconds that an idle keep-alive connection of a retiring
         worker has for one more request.
@@ -56,6 +60,9 @@ class Shared:
         self.crashes = 0
         slots = max(_LEAST_SLOTS, 4 * model.processes(settings)[1])
         self.scoreboard = Scoreboard.create(slots, model.threads(settings))
+        self.relay: tuple[socket.socket, ...] = ()
+        if settings.workermodel == "prefork":
+            self.relay = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._free = set(range(slots))
         self._waiting: list[Callable[[], None]] = []
 
@@ -78,6 +85,7 @@ class Shared:
             sockets=len(self.descriptors()),
             slots=len(self.scoreboard.slots),
             cells=self.scoreboard.cells,
+            relay=bool(self.relay),
         )
 
     def descriptors(self) -> list[int]:
@@ -115,4 +123,13 @@ class Shared:
         """
         The pool has ended, and nobody is left who writes into the scoreboard.
         """
+        self.letGo()
         self.scoreboard.release()
+
+    def letGo(self) -> None:
+        """
+        Keep no descriptor, though somebody may be left.
+        """
+        self.scoreboard.close()
+        for end in self.relay:
+            end.close()

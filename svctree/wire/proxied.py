@@ -17,16 +17,24 @@ class ProxiedCodec:
     A codec that takes the PROXY header off the front of its connection and is, from
     there on, another codec: who the client is has to be known before that one is
     made.
+
+    @ivar proxyHeader: it, once it is known.
     """
 
-    __slots__ = ("_buffer", "_closing", "_inner", "_make")
+    __slots__ = ("_buffer", "_closing", "_inner", "_make", "proxyHeader")
 
-    def __init__(self, make: Callable[[ProxyHeader], ICodec]) -> None:
+    def __init__(
+        self,
+        make: Callable[[ProxyHeader], ICodec],
+        header: ProxyHeader | None = None,
+    ) -> None:
         """
         @param make: gives the codec for what follows the header.
+        @param header: it, where it was read already.
         """
         self._make = make
-        self._inner: ICodec | None = None
+        self.proxyHeader = header
+        self._inner: ICodec | None = None if header is None else make(header)
         self._buffer = b""
         self._closing = False
 
@@ -60,6 +68,7 @@ class ProxiedCodec:
             return None
         header, rest = taken
         self._buffer = b""
+        self.proxyHeader = header
         self._inner = self._make(header)
         if self._closing:
             self._inner.close()

@@ -20,6 +20,7 @@ Policy:
     connections stay in the kernel's queue, and the sockets leave the poll set, so
     that the processor is not spent on trying. They come back when a connection of
     this worker ends, or after a moment, since other processes free descriptors, too.
+  - Who drains the queue at its end goes on in the same way until it is empty.
   - A connection that was reset in the queue (ECONNABORTED) is passed over.
 """
 
@@ -34,27 +35,17 @@ from functools import partial
 from typing import Any, Protocol
 
 from svctree.worker.brief import Brief
+from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
 from svctree.worker.timers import NEVER, Wheel
 
-__all__ = ["Acceptor"]
+__all__ = ["Acceptor", "isReadable"]
 
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE = 0.25
 _SILENCE = 10.0
 _BURST = 64
 _EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
-
-
-class IGuest(Protocol):
-    """
-    A connection.
-    """
-
-    def readable(self) -> None:
-        """
-        There may be something to read.
-        """
 
 
 class IHouse(Protocol):
@@ -68,7 +59,7 @@ class IHouse(Protocol):
     wheel: Wheel
     now: float
 
-    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> IGuest:
+    def welcome(self, sock: socket.socket, address: Any, origin: Origin) -> Connection:
         """
         Take over an accepted connection.
         """
@@ -79,6 +70,8 @@ class Acceptor:
     Accepts for one worker.
 
     @ivar paused: descriptors have run out.
+    @ivar left: what L{drain} could not take for that reason: from where, how many.
+    @ivar origins: by descriptor.
     @ivar pressed: the last look found a connection: more may wait for this worker.
     """
 
@@ -91,7 +84,8 @@ class Acceptor:
         self.deadline = NEVER
         self.bucket = 0
         self._house = house
-        self._origins = list(origins)
+        self.origins = {origin.socket.fileno(): origin for origin in origins}
+        self.left: list[tuple[Origin, int]] = []
         self._burst = 1 if shared else _BURST
         self._registered = False
         self._silentUntil = 0.0
@@ -101,8 +95,7 @@ class Acceptor:
         Begin to accept.
         """
         house = self._house
-        for origin in self._origins:
-            fd = origin.socket.fileno()
+        for fd, origin in self.origins.items():
             house.handlers[fd] = partial(self._woken, origin)
             house.epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
         self._registered = True
@@ -113,13 +106,13 @@ class Acceptor:
         Accept no more.
         """
         house = self._house
-        house.wheel.disarm(self)
-        self.paused = False
+        if not self.left:
+            house.wheel.disarm(self)
+            self.paused = False
         if not self._registered:
             return
         self._registered = False
-        for origin in self._origins:
-            fd = origin.socket.fileno()
+        for fd in self.origins:
             del house.handlers[fd]
             house.epoll.unregister(fd)
 
@@ -129,16 +122,30 @@ class Acceptor:
 
         @param most: so many of each.
         """
-        for origin in self._origins:
+        self.left.clear()
+        for origin in self.origins.values():
             self._accept(origin, most)
 
     def offer(self) -> None:
         """
         Take one connection of each socket, between two requests.
         """
-        for origin in self._origins:
+        for origin in self.origins.values():
             if self._registered:
                 self._accept(origin, 1)
+
+    def take(self, fd: int) -> Connection | None:
+        """
+        Take one connection, and do not look for its request yet.
+
+        @param fd: the listening socket's.
+        """
+        origin = self.origins[fd]
+        found = self._next(origin, 1, origin.socket.accept)
+        if found is None:
+            return None
+        self._standBehind(fd)
+        return self._house.welcome(*found, origin)
 
     def _woken(self, origin: Origin) -> None:
         self._accept(origin, self._burst)
@@ -146,37 +153,54 @@ class Acceptor:
     def _accept(self, origin: Origin, most: int) -> None:
         house = self._house
         accept: Callable[[], tuple[Any, Any]] = origin.socket.accept
-        welcome: Callable[[Any, Any, Origin], IGuest | None] = house.welcome
+        welcome: Callable[[Any, Any, Origin], Connection | None] = house.welcome
         if house.brief is not None and origin.isPlain:
             # The descriptor is all that it takes, and it looks for the request itself.
             accept = origin.socket._accept  # type: ignore[attr-defined]
             welcome = house.brief.welcome
-        for _ in range(most):
+        for taken in range(most):
+            found = self._next(origin, most - taken, accept)
+            if found is None:
+                return
+            guest = welcome(*found, origin)
+            if most == 1 and self._registered:
+                self.pressed = True
+                self._standBehind(origin.socket.fileno())
+                if guest is not None:
+                    guest.readable()
+
+    def _next(
+        self, origin: Origin, most: int, accept: Callable[[], tuple[Any, Any]]
+    ) -> tuple[Any, Any] | None:
+        """
+        @return: what C{accept} gives, or L{None} when there is nothing to be had.
+        """
+        while True:
             try:
-                sock, address = accept()
+                return accept()
             except BlockingIOError:
                 # Another worker was faster.
                 self.pressed = False
-                return
+                return None
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self._pause(error)
-                    return
+                    self._pause(error, origin, most)
+                    return None
                 if error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSOCK):
                     raise
                 # ECONNABORTED, or an error of the network that Linux hands to the
                 # next accept() (accept(2), "Error handling"): that connection only.
-                continue
-            guest = welcome(sock, address, origin)
-            if most == 1 and self._registered:
-                self.pressed = True
-                epoll, fd = self._house.epoll, origin.socket.fileno()
-                epoll.unregister(fd)
-                epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
-                if guest is not None:
-                    guest.readable()
 
-    def _pause(self, error: OSError) -> None:
+    def _standBehind(self, fd: int) -> None:
+        epoll = self._house.epoll
+        epoll.unregister(fd)
+        epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
+
+    def _pause(self, error: OSError, origin: Origin, most: int) -> None:
+        self.pressed = False
+        if not self._registered and not isReadable(origin.socket.fileno()):
+            # A descriptor is missed before it is known that nobody waits.
+            return
         # While descriptors come and go one by one, it would be said for each.
         if self._house.now >= self._silentUntil:
             self._silentUntil = self._house.now + _SILENCE
@@ -184,19 +208,37 @@ class Acceptor:
                 f"svctree: cannot accept connections: {error.strerror}; they wait "
                 "until descriptors are free\n"
             )
-        self.pressed = False
         if self._registered:
             self.stop()
-            self.paused = True
-            self._house.wheel.arm(self, self._house.now + _PAUSE)
+        else:
+            self.left.append((origin, most))
+        self.paused = True
+        self._house.wheel.arm(self, self._house.now + _PAUSE)
 
     def resume(self) -> None:
         """
-        Something was freed: try again.
+        A descriptor will be free when this returns: try again.
         """
-        if self.paused:
+        if self.left:
+            self._house.wheel.arm(self, self._house.now)
+        elif self.paused:
             self._house.wheel.disarm(self)
             self.start()
 
     def expired(self, now: float) -> None:
-        self.resume()
+        self.paused = False
+        if not self.left:
+            self.start()
+            return
+        left, self.left = self.left, []
+        for origin, most in left:
+            self._accept(origin, most)
+
+
+def isReadable(fd: int) -> bool:
+    """
+    @return: whether something waits at C{fd}, at this moment.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

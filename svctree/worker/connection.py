@@ -427,6 +427,19 @@ class Connection(Sink):
             self._body.close()
             self._body = self._environ = None
 
+    def isBetween(self) -> bool:
+        """
+        @return: whether nothing of a request was read and nothing of an answer is
+            left to be sent.
+        """
+        return (
+            self._phase <= IDLE
+            and self._mask == EPOLLIN
+            and self._output is None
+            and self._body is None
+            and self.codec.idle
+        )
+
     def retire(self, now: float, grace: float) -> None:
         """
         Let the next answer be the last; without one, end when C{grace} is over.

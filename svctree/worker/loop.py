@@ -28,6 +28,7 @@ from svctree.worker.brief import Brief
 from svctree.worker.config import WorkerConfig
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
+from svctree.worker.relay import Ends, Relay
 from svctree.worker.timers import NEVER, Wheel
 from svctree.worker.trust import Trust
 from svctree.wsgi import Gateway
@@ -78,6 +79,7 @@ class Loop:
     @ivar now: the monotonic clock at the beginning of this turn, in seconds.
     @ivar keepalive: seconds that a connection may be idle.
     @ivar keepaliveIsSoon: that deadline may have to be brought closer.
+    @ivar relay: what shares connections with other workers, where there are some.
     @ivar retiring: L{retire} was called.
     @ivar grace: what it was called with.
     """
@@ -107,7 +109,9 @@ class Loop:
         self.codecs = codecs(config.protocol)(
             config.limits, config.mount, config.serverName
         )
+        self.relay: Relay | None = None
         trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
+        self.trust = trust
         proxied = config.proxied or [config.proxyProtocol] * len(sockets)
         origins = [
             Origin(sock, config, trust, expected)
@@ -131,6 +135,14 @@ class Loop:
         """
         self._answer = log.around(self._answer)
         self.refused = log.refused
+
+    def joinRelay(self, ends: Ends, slots: Sequence[Slot]) -> None:
+        """
+        Share connections with the other workers of the pool.
+
+        @param slots: of all of them.
+        """
+        self.relay = Relay(self, ends, slots, self._slot.number)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """
@@ -156,6 +168,8 @@ class Loop:
         """
         first = not self.retiring
         self.acceptor.stop()
+        if self.relay is not None:
+            self.relay.stop()
         self.retiring = True
         if drain:
             self.acceptor.drain()
@@ -251,11 +265,25 @@ class Loop:
     def _begin(self) -> None:
         bytearray(_KEPT)
         self.acceptor.start()
+        if self.relay is not None:
+            self.relay.start()
         self.now = monotonic()
         self._tick()
 
     def _over(self) -> bool:
-        return self._abandoned or (self.retiring and not self.connections)
+        return self._abandoned or (
+            self.retiring
+            and not self.connections
+            and not self.acceptor.left
+            and not (self.relay is not None and self.relay.paused)
+        )
+
+    def _inherits(self) -> bool:
+        """
+        @return: whether it is not over after all: there was something that nobody
+            else would have done.
+        """
+        return not self._abandoned and self.relay is not None and self.relay.inherit()
 
     def _timeout(self) -> float:
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.pool.scoreboard import Slot
 from svctree.worker.config import WorkerConfig
+from svctree.worker.relay import Ends
 from svctree.worker.single import SingleLoop
 from svctree.worker.threads import ThreadedLoop
 
@@ -36,6 +37,11 @@ class ILoop(Protocol):
     def logAccess(self, log: AccessLog) -> None:
         """
         Have a line written for each request.
+        """
+
+    def joinRelay(self, ends: Ends, slots: Sequence[Slot]) -> None:
+        """
+        Share connections with the other workers of the pool, whose C{slots} these are.
         """
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ class Origin:
     """
     One listening socket, as the connections accepted from it see it.
 
-    @ivar socket: the listening socket.
+    @ivar socket: the listening socket; a connection from it tells as much.
     @ivar isPlain: all that there is to know of a connection is its peer's address:
         L{plainCodec} does for it.
     """
@@ -104,9 +104,16 @@ class Origin:
         template["REMOTE_PORT"] = str(address[1])
         return make(template, self.trust(template))
 
-    def codec(self, make: ICodecFactory, sock: socket.socket, address: Any) -> ICodec:
+    def codec(
+        self,
+        make: ICodecFactory,
+        sock: socket.socket,
+        address: Any,
+        header: ProxyHeader | None = None,
+    ) -> ICodec:
         """
         @param make: the protocol.
+        @param header: what a PROXY header said that was read already.
         @return: the codec of a connection accepted from here. One from a trusted
             peer begins with a PROXY header, where that is expected.
         """
@@ -126,7 +133,8 @@ class Origin:
 
         from svctree.wire.proxied import ProxiedCodec
 
-        return cast(ICodec, ProxiedCodec(made))  # its attributes are properties
+        # Its attributes are properties.
+        return cast(ICodec, ProxiedCodec(made, header))
 
     def _tell(
         self, template: Template, header: ProxyHeader

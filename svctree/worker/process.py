@@ -56,21 +56,28 @@ class Worker:
     def __init__(
         self,
         boot: messages.Boot,
-        slot: Slot,
+        slots: Sequence[Slot],
+        number: int,
         channel: Channel,
         line: int,
         sockets: Sequence[socket.socket],
+        relay: Sequence[socket.socket],
         application: Callable[..., Any] | None,
         belongings: Belongings,
     ) -> None:
         """
+        @param slots: the scoreboard's.
+        @param number: which of them is this worker's.
+        @param relay: where workers pass connections on; empty where there is one.
         @param line: the read end of the pipe that ends with the master.
         @param application: already imported, or L{None}: import it here.
         @param belongings: what children of the application do not get.
         """
         self._boot = boot
         self._settings = boot.settings
-        self._slot = slot
+        self._slots = slots
+        self._slot = slots[number]
+        self._relay = relay
         self._channel = channel
         self._line = line
         self._limit = OrphanLimit(line, float(self._settings["gracefulTimeout"]))
@@ -130,7 +137,11 @@ class Worker:
         self._openLogs()
         self._callHooks("onWorkerStart")
         config = WorkerConfig.fromSettings(self._settings)
-        return makeLoop(application, config, self._sockets, self._slot)
+        loop = makeLoop(application, config, self._sockets, self._slot)
+        if self._relay:
+            comesOut, goesIn = self._relay
+            loop.joinRelay((comesOut, goesIn), self._slots)
+        return loop
 
     def _openLogs(self) -> None:
         # Loaded only where they are wanted.

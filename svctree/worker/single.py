@@ -4,12 +4,14 @@ One thread that reads, runs and writes: the models C{single} and C{prefork}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING
 
 from svctree.pool.scoreboard import BEAT, NOTE, STATE, THREADS, State
 from svctree.worker.brief import Brief
 from svctree.worker.loop import EVENTS, Loop
+from svctree.worker.relay import SLOW
 
 if TYPE_CHECKING:
     from svctree.worker.connection import Connection
@@ -35,8 +37,8 @@ class SingleLoop(Loop):
         poll = self.epoll.poll
         handlers = self.handlers
         wheel = self.wheel
-        acceptor = self.acceptor
-        while not self._over():
+        relay = self.relay
+        while not self._isDone():
             events = poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
             if not self.retiring:
@@ -44,20 +46,51 @@ class SingleLoop(Loop):
             words[BEAT] = int(now * 1e9)
             if now >= self._nextTick:
                 self._tick()
-            if acceptor.pressed and len(events) > 1:
-                for fd, _ in events:
-                    handlers[fd]()
-                    if acceptor.pressed:
-                        acceptor.offer()
+            if len(events) > 1 and self.config.shared:
+                self._several(events)
             else:
                 for fd, _ in events:
                     handlers[fd]()
+                if self.served and relay is not None:
+                    relay.observe((monotonic() - now) / self.served)
             if now >= wheel.due:
                 wheel.sweep(now)
             self._account()
             if not self.retiring:
                 words[STATE] = State.IDLE
         self._end()
+
+    def _isDone(self) -> bool:
+        while self._over():
+            if not self._inherits():
+                return True
+        return False
+
+    def _several(self, events: Sequence[tuple[int, int]]) -> None:
+        """
+        Handle more than one event: other workers may have time for some.
+        """
+        handlers = self.handlers
+        acceptor = self.acceptor
+        relay = self.relay
+        first = begun = self.now
+        left = iter(events)
+        if relay is not None and relay.isWorthIt():
+            left = iter(relay.share(events))
+        for fd, _ in left:
+            handlers[fd]()
+            if acceptor.pressed:
+                acceptor.offer()
+            now = monotonic()
+            if now - begun > SLOW and relay is not None:
+                relay.observe(now - begun)
+                if relay.isWorthIt():
+                    self._several(relay.share(list(left)))
+                    return
+                now = monotonic()
+            begun = now
+        if self.served and relay is not None:
+            relay.observe((begun - first) / self.served)
 
     def serve(
         self, connection: Connection, environ: dict[str, object], line: bytes

@@ -280,6 +280,8 @@ class ThreadedLoop(Loop):
         words = self._slot.words
         handlers = self.handlers
         while True:
+            if self._busy >= self._limit and self.relay is not None:
+                self._batch = iter(self.relay.shareAll(list(self._batch)))
             self._waitForThread()
             if not self._runLater(runner):
                 return
@@ -291,9 +293,13 @@ class ThreadedLoop(Loop):
                     # The queue has grown: perhaps it is full.
                     self._waitForThread()
             self._turnEnds()
-            if self._over():
-                self._allOver()
-                return
+            while self._over():
+                if not self._inherits():
+                    self._allOver()
+                    return
+                if self._leader is not runner:
+                    # What was inherited takes its time.
+                    return
             if not self.retiring:
                 words[STATE] = State.BUSY if self._busy else State.IDLE
             self._countThreads()

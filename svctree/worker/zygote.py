@@ -61,11 +61,15 @@ class Zygote:
         self._sockets = [
             socket.socket(fileno=SOCKETS + index) for index in range(boot.sockets)
         ]
+        after = SOCKETS + boot.sockets
+        self._relay = [
+            socket.socket(fileno=after + index) for index in range(2 * boot.relay)
+        ]
         self._belongings = Belongings()
         self._belongings.closers += [
             control.close,
             lambda: os.close(LINE),
-            *(sock.close for sock in self._sockets),
+            *(sock.close for sock in (*self._sockets, *self._relay)),
         ]
         self._application: object | None = None
         self._children = Children()
@@ -203,10 +207,12 @@ class Zygote:
             self._belongings.closers[0] = theirs.close
             worker = Worker(
                 self._boot,
-                self._board.slots[slot],
+                self._board.slots,
+                slot,
                 theirs,
                 LINE,
                 self._sockets,
+                self._relay,
                 self._application,  # type: ignore[arg-type]
                 self._belongings,
             )
@@ -296,7 +302,7 @@ def main() -> None:
     boot, *orders = received
     assert isinstance(boot, messages.Boot)
     # What the application starts has no business with any of these.
-    for fd in range(CONTROL, SOCKETS + boot.sockets):
+    for fd in range(CONTROL, SOCKETS + boot.sockets + 2 * boot.relay):
         os.set_inheritable(fd, False)
     sys.path[:0] = [path for path in boot.path if path not in sys.path]
     os.environ.update(boot.settings.get("env", {}))
