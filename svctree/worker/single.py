@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from svctree.pool.scoreboard import BEAT, NOTE, STATE, THREADS, State
 from svctree.worker.brief import Brief
@@ -24,11 +24,14 @@ class SingleLoop(Loop):
     Runs one request at a time, to its end, and never waits for a client.
     """
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._cell = self._slot.cells[0]
+
     def run(self) -> None:
         """
         Serve until retired (or abandoned).
         """
-        self._cell = self._slot.cells[0]
         if self.config.protocol != "http":
             self.brief = Brief(self)
         self._begin()

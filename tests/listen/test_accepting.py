@@ -256,6 +256,23 @@ def application(environ, start_response):
     second.close()
 
 
+def test_drainWithoutDescriptors(processes: Processes, tmp_path: Path) -> None:
+    """
+    A worker that ends, and runs out of descriptors while it takes what waits for it
+    in the kernel, takes the rest as its connections end.
+    """
+    master, port = serve(processes, tmp_path, POOR, workers=1)
+    with opened(port) as first:
+        first.get("/limit")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(opened(port)) for _ in range(40)]
+            for client in clients:
+                client.send("/")
+            master.send("stop")
+            assert [client.answer().status for client in clients] == [200] * 40
+    assert master.running.wait() == 0
+
+
 def test_rebindUnderLoad(processes: Processes, tmp_path: Path) -> None:
     """
     A change of the addresses: what stays loses nothing; what goes is served until

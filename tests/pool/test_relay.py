@@ -1,0 +1,168 @@
+"""
+Requests go to the workers that are free, wherever their connections are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.http import Client, Load
+from tests.support.master import Driven, startMaster
+from tests.support.processes import Processes, waitUntil
+
+APPLICATION = """
+import os, time
+
+def application(environ, start_response):
+    time.sleep(float(environ["QUERY_STRING"] or 0))
+    body = str(os.getpid()).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"),
+                              ("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def serve(
+    processes: Processes, folder: Path, **keywords: Any
+) -> tuple[Driven, int, list[int]]:
+    """
+    @return: the master, its port, and the pids of the workers.
+    """
+    (folder / "passing.py").write_text(APPLICATION)
+    master, port = startMaster(processes, "passing:application", folder, **keywords)
+    return master, port, pidsOf(master)
+
+
+def pidsOf(master: Driven) -> list[int]:
+    return [worker["pid"] for worker in master.describe()["workers"]]
+
+
+def isStopped(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+@contextlib.contextmanager
+def connected(port: int, count: int, others: list[int]) -> Iterator[list[Client]]:
+    """
+    Keep-alive connections that are not those of some workers.
+
+    @param others: the pids of these workers.
+    """
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+        waitUntil(lambda: isStopped(pid), "the worker to stop")  # noqa: B023
+    clients = [Client(port) for _ in range(count)]
+    try:
+        for client in clients:
+            assert int(client.get().body) not in others
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"workers": 4}, {"workers": 2, "threads": 2}], ids=str
+)
+def test_spread(processes: Processes, tmp_path: Path, keywords: dict[str, int]) -> None:
+    """
+    Slow requests on connections that are all with one worker are served by all of
+    them, in little more than the time that they need together.
+    """
+    _master, port, pids = serve(processes, tmp_path, **keywords)
+    with connected(port, 32, pids[1:]) as clients:
+        for _ in range(2):
+            begun = time.monotonic()
+            for client in clients:
+                client.send("/?0.05")
+            served = Counter(int(client.answer().body) for client in clients)
+            taken = time.monotonic() - begun
+            assert served.keys() == set(pids)
+            assert max(served.values()) <= 1.5 * min(served.values())
+            # Four at a time; one worker alone would take 1.6 s.
+            assert taken < 2 * 32 * 0.05 / 4
+
+
+def test_quick(processes: Processes, tmp_path: Path) -> None:
+    """
+    Quick requests stay with the worker that has their connections.
+    """
+    _master, port, pids = serve(processes, tmp_path, workers=2)
+    with connected(port, 8, pids[1:]) as clients:
+        for _ in range(50):
+            for client in clients:
+                client.send()
+            # On a crowded machine a quick request may now and then look slow.
+            served = Counter(int(client.answer().body) for client in clients)
+        assert served[pids[0]] >= 6
+
+
+def test_killed(processes: Processes, tmp_path: Path) -> None:
+    """
+    What a worker has passed on is not lost when it is killed, whoever is there to
+    take it.
+    """
+    master, port, pids = serve(processes, tmp_path, workers=2)
+    with connected(port, 6, pids[1:]) as clients:
+        clients[0].get("/?0.05")
+        busy = Client(port)
+        for client in clients:
+            client.send("/?0.3")
+        # Two are served; the others are on their way.
+        waitUntil(
+            lambda: [w["state"] for w in master.describe()["workers"]] == ["busy"] * 2,
+            "both workers to be busy",
+        )
+        os.kill(pids[0], signal.SIGKILL)
+        lost = 0
+        for client in clients:
+            try:
+                client.answer()
+            except Exception as error:
+                assert "closed" in str(error) or "reset" in str(error)
+                lost += 1
+        assert lost == 1
+        busy.close()
+
+
+@pytest.mark.parametrize("end", ["stop", "reload", "drain", "scale 1"])
+def test_ends(processes: Processes, tmp_path: Path, end: str) -> None:
+    """
+    What is in the relay is served when workers end: by their successors, by those
+    that stay, or by the last.
+    """
+    master, port, pids = serve(processes, tmp_path, workers=2)
+    with connected(port, 8, pids[1:]) as clients:
+        clients[0].get("/?0.05")
+        for client in clients:
+            client.send("/?0.1")
+        answer = master.send(end)
+        for client in clients:
+            assert client.answer().status == 200
+    if end != "stop":
+        assert "ok" in master.result(answer)
+
+
+def test_reloads(processes: Processes, tmp_path: Path) -> None:
+    """
+    Slow requests and reloads: nothing is lost, though connections travel between
+    workers and generations all the time.
+    """
+    master, port, _pids = serve(processes, tmp_path, workers=2)
+    with Load(port, keepAlive=12, closing=2, path="/?0.01") as load:
+        for _ in range(4):
+            assert "ok" in master.call("reload")
+    assert load.lost == []
+    assert len(load.answers) > 100
