@@ -62,8 +62,11 @@ SLOW = 0.0005
 of the loop."""
 
 _WORTH = 0.001
-_ALWAYS = 0.005
+_ALWAYS = 0.003
 _WEIGHT = 0.125
+# A request that takes longer counts as much as this: where processors are scarce a
+# quick one may look slow, and by itself it shall mean nothing.
+_MOST_COUNTED = 0.006
 
 _PAUSE = 0.25
 _MOST = 4096
@@ -139,7 +142,7 @@ class Relay:
         """
         A request took so long.
         """
-        self.average += (seconds - self.average) * _WEIGHT
+        self.average += (min(seconds, _MOST_COUNTED) - self.average) * _WEIGHT
 
     def isWorthIt(self) -> bool:
         """
