@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
@@ -51,6 +51,7 @@ class PoolService(Service):
     beside the old one and lets the old one retire when the new one is ready.
 
     @ivar settings: what was asked for, checked.
+    @ivar reloads: how many have begun.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class PoolService(Service):
         self._succession: Succession | None = None
         self._watchers: list[Watch | Autoreload] = []
         self._watched: list[IListener] = []
+        self._rebinding: list[Deferred[None]] = []
+        self.reloads = 0
 
     @property
     def wanted(self) -> tuple[str | IListener, ...]:
@@ -232,9 +235,25 @@ class PoolService(Service):
         """
         Serve on the new sockets, and what waits in the queues of the old ones.
         """
+        waiter: Deferred[None] = Deferred()
+        if not self._rebinding:
+            # A moment later, so that one generation serves all listeners that change
+            # in this one.
+            self._theReactor().callLater(0, self._socketsHaveChanged)
+        self._rebinding.append(waiter)
+        return waiter
+
+    def _socketsHaveChanged(self) -> None:
+        waiting, self._rebinding = self._rebinding, []
+
+        def tell(result: Any) -> None:
+            for waiter in waiting:
+                waiter.callback(result)
+
         if self._succession is None or self._succession.current is None:
-            return succeed(None)
-        return self.reload(drain=True)
+            tell(None)
+        else:
+            self.reload(drain=True).addBoth(tell)
 
     def reload(self, drain: bool = False) -> Deferred[None]:
         """
@@ -249,7 +268,9 @@ class PoolService(Service):
             when the new one does not come up, and then the old one serves on.
         @raise PoolError: the pool is not serving.
         """
-        return Deferred.fromCoroutine(self._serving().reload(drain))
+        serving = self._serving()
+        self.reloads += 1
+        return Deferred.fromCoroutine(serving.reload(drain))
 
     def scale(self, count: int) -> Deferred[None]:
         """

@@ -9,11 +9,12 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 
 from svctree.interfaces import (
     IDrained,
+    IListener,
     ILogHolder,
     IReloadable,
     IScalable,
@@ -69,7 +70,9 @@ class Operations:
 
     def reload(self, name: str | None = None) -> Deferred[list[str]]:
         """
-        Reload everything that can be reloaded, one after the other.
+        Reload everything that can be reloaded, one after the other; but listeners
+        first, and at once. A service that takes new code when its listeners change
+        counts in C{reloads} how often it did, and does so once.
 
         @param name: only the service of this name.
         @return: fires with the names of what was reloaded; fails with
@@ -81,14 +84,16 @@ class Operations:
     async def _reload(self, name: str | None) -> list[str]:
         chosen = self._find(IReloadable, "reloaded", name)
         self.notify.reloading()
-        done, failures = [], []
-        for service in chosen:
-            try:
-                await maybeDeferred(service.reload)
-            except Exception as error:
-                failures.append(_explain(service, error))
-            else:
-                done.append(_nameOf(service))
+        before = [getattr(service, "reloads", 0) for service in chosen]
+        listeners = [one for one in chosen if IListener.providedBy(one)]
+        # All have bound what is new before the first pool takes it.
+        found = await gatherResults(
+            [Deferred.fromCoroutine(_reloaded(one)) for one in listeners]
+        )
+        for service, count in zip(chosen, before, strict=True):
+            if service not in listeners and getattr(service, "reloads", 0) == count:
+                found.append(await _reloaded(service))
+        failures = [error for error in found if error is not None]
         self.lastReload = str(failures[0]) if failures else "done"
         # For systemd a reload ends when the service serves, in whatever version.
         self.notify.ready(
@@ -96,7 +101,7 @@ class Operations:
         )
         if failures:
             raise failures[0]
-        return done
+        return [_nameOf(service) for service in chosen]
 
     def scale(
         self, number: int | None = None, change: int = 0, name: str | None = None
@@ -183,6 +188,17 @@ class Operations:
         elif not found:
             raise OperationError(f"nothing in this tree can be {verb}")
         return found
+
+
+async def _reloaded(service: Any) -> OperationError | None:
+    """
+    @return: why it serves on as it was, or L{None}.
+    """
+    try:
+        await maybeDeferred(service.reload)
+    except Exception as error:
+        return _explain(service, error)
+    return None
 
 
 def _explain(service: Any, error: Exception) -> OperationError:

@@ -91,6 +91,9 @@ def test_changedAddresses(processes: Processes, tmp_path: Path) -> None:
     file.write_text(text.format(f"127.0.0.1:{port} new.sock(600)"))
     reload = processes.start([BIN / "svctree", "reload", "-c", file])
     assert reload.wait() == 0, reload.output
+    # One generation took the new sockets and the new code.
+    assert "generation 2 serves" in daemon.output
+    assert "generation 3" not in daemon.output
     assert ask(port) == ask(str(tmp_path / "new.sock")) == 200
     assert not (tmp_path / "old.sock").exists()
     file.write_text(text.format("127.0.0.1:70000"))

@@ -5,12 +5,15 @@ L{svctree.process.operations}: what signals and commands have in common.
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from svctree.interfaces import IListener, IReloadable
 from svctree.process import (
     ErrorLog,
     ErrorLogError,
@@ -18,7 +21,7 @@ from svctree.process import (
     Operations,
     notifier,
 )
-from svctree.service import MultiService
+from svctree.service import MultiService, Service
 from tests.support.leaves import FakePool
 from tests.support.systemd import FakeSystemd
 
@@ -30,6 +33,36 @@ class Broken(Exception):
 
     details = "Traceback: ..."
     exitStatus = 3
+
+
+@implementer(IListener, IReloadable)
+class FakeListener(Service):
+    """
+    A listener whose sockets change when it is reloaded.
+    """
+
+    def __init__(self, name: str, pool: FakePool | None) -> None:
+        self.setName(name)
+        self.calls: list[str] = []
+        self.slow: Deferred[None] = Deferred()
+        self._pool = pool
+
+    def reload(self) -> Deferred[None]:
+        self.calls.append("reload")
+        if self._pool is not None:
+            self._pool.reloads += 1
+        return self.slow
+
+    def sockets(self) -> list[socket.socket]:
+        return []
+
+    def urls(self) -> list[str]:
+        return []
+
+    def watch(self, observer: object) -> None:
+        raise NotImplementedError
+
+    unwatch = watch
 
 
 class OperationsTests(SynchronousTestCase):
@@ -57,6 +90,24 @@ class OperationsTests(SynchronousTestCase):
         self.web.slow.callback(None)
         self.assertEqual(self.successResultOf(done), ["web", "api"])
         self.assertEqual(self.operations.lastReload, "done")
+
+    def test_reloadOnce(self) -> None:
+        """
+        Listeners are reloaded first and all at once; a pool that took new code when
+        they changed does not take it again.
+        """
+        listeners = [FakeListener("one", self.api), FakeListener("two", None)]
+        for listener in listeners:
+            listener.setServiceParent(self.root)
+        done = self.operations.reload()
+        self.assertNoResult(done)
+        self.assertEqual([one.calls for one in listeners], [["reload"]] * 2)
+        self.assertEqual(self.web.calls, [])
+        for listener in listeners:
+            listener.slow.callback(None)
+        self.assertEqual(self.successResultOf(done), ["web", "api", "one", "two"])
+        self.assertEqual(self.web.calls, ["reload"])
+        self.assertEqual(self.api.calls, [])
 
     def test_reloadOne(self) -> None:
         """

@@ -34,6 +34,7 @@ class FakePool(Service):
         self.setName(name)
         self.calls: list[Any] = []
         self.size = 2
+        self.reloads = 0
         self.broken: Exception | None = None
         self.slow: Deferred[None] | None = None
 
