@@ -208,6 +208,23 @@ class TicketTests(TestCase):
         self.assertIsNone(failing.parent)
 
 
+    def test_ticket6885_removingANamedStranger(self) -> None:
+        """
+        Removing a named service that is no child raises what is documented, and does
+        nothing to the child of the same name.
+        """
+        stranger = Noting(self.calls, "a")
+        error = self.assertRaises(ValueError, self.parent.removeService, stranger)
+        self.assertIsInstance(error, NotAChild)
+        child = self.add(Noting, "a")
+        self.parent.startService()
+        del self.calls[:]
+        self.assertRaises(ValueError, self.parent.removeService, stranger)
+        self.assertIs(self.parent.getServiceNamed("a"), child)
+        self.assertEqual(list(self.parent), [child])
+        self.assertEqual(self.calls, [])
+
+
 class NamelessDefectTests(TestCase):
     """
     Defects without a ticket.
