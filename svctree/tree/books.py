@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from svctree.tree import events
+from svctree.tree import audience, events
 from svctree.tree.adapters import Adapter, adapterFor
 from svctree.tree.children import NOTHING, Children, TreeContainer, Walk
 from svctree.tree.errors import StartInterrupted
@@ -27,8 +27,8 @@ _log = Logger()
 
 MANY = 100
 """
-With more plain children than this, one line in the log speaks for all of them,
-unless somebody observes the container.
+Before logging has begun, Twisted keeps what is logged for whoever begins it. With
+more children than this, a container does not fill that memory with them.
 """
 
 Calls = Generator[Any, Any, Any]
@@ -48,7 +48,7 @@ class Books(Service, TreeContainer):
     _up = False
     _startup: Startup | None = None
     _shutdown: Shutdown | None = None
-    _observers: tuple[events.Observer, ...] = ()
+    _observers: tuple[audience.Observer, ...] = ()
     _reason: events.Reason = None
     _path: tuple[int, str] | None = None
     _root: Any = None
@@ -140,7 +140,8 @@ class Books(Service, TreeContainer):
         """
         @return: what to call for C{service}: itself, or its adapter.
         """
-        return self._adapters.get(id(service), service)
+        adapters = self._adapters
+        return adapters.get(id(service), service) if adapters else service
 
     def childDown(self, service: Any, failure: Failure | None) -> None:
         """
@@ -176,9 +177,7 @@ class Books(Service, TreeContainer):
         if position >= 0:
             if old is None:
                 old = self._children.states[position]
-            self._children.states[position] = record
-            for walk in self._children.walks:
-                walk.keep(position)
+            self._children.note(position, record)
             self._tell(service, old, record, reason)
 
     def _noteFailure(self, service: Any, failure: Failure) -> None:
@@ -230,21 +229,21 @@ class Books(Service, TreeContainer):
         """
         return self._failures
 
-    def subscribe(self, observer: events.Observer) -> Any:
+    def subscribe(self, observer: audience.Observer) -> Any:
         """
         Call C{observer} with every L{events.TreeEvent} from this container down.
 
         @return: a callable that ends the subscription.
         """
         self._observers = (*self._observers, observer)
-        events.subscriptions.number += 1
+        audience.subscriptions.number += 1
 
         def unsubscribe() -> None:
             if observer in self._observers:
                 self._observers = tuple(
                     known for known in self._observers if known is not observer
                 )
-                events.subscriptions.number -= 1
+                audience.subscriptions.number -= 1
 
         return unsubscribe
 
@@ -256,10 +255,12 @@ class Books(Service, TreeContainer):
         self, service: Any, old: int, new: int, reason: events.Reason = None
     ) -> None:
         """
-        Publish the transition of a child. Containers of ours speak for themselves.
+        Publish the transition of a child, if somebody wants to know. Containers of
+        ours speak for themselves.
         """
-        told = new == Record.FAILED or new == Record.CRASHED or self._isLoud()
-        if told and not isinstance(service, TreeContainer):
+        if isinstance(service, TreeContainer):
+            return
+        if new in _BAD or self._isLoud():
             path = join(self.path, keyOf(self, service))
             self._announce(service, path, old, new, reason)
 
@@ -271,10 +272,8 @@ class Books(Service, TreeContainer):
         new: int,
         reason: events.Reason = None,
     ) -> None:
-        if isinstance(service, TreeContainer):
-            return
         before, after = STATE_OF[old], STATE_OF[new]
-        if before is not after and (after is State.FAILED or self._isLoud()):
+        if before is not after:
             self._publish(events.transition(path, before, after, reason, service))
 
     def _become(self, state: State, reason: events.Reason = None) -> None:
@@ -283,28 +282,21 @@ class Books(Service, TreeContainer):
         if state in _NEVER_READY:
             failure = reason if isinstance(reason, Failure) else None
             self._endReadiness(failure or Failure(StartInterrupted(self.path)))
-        if before is not state:
+        if before is state:
+            return
+        if state is State.FAILED or audience.listens(self):
             event = events.transition(self.path, before, state, reason, self)
             self._publish(event)
 
     def _publish(self, event: events.TreeEvent) -> None:
-        events.publish(self, event)
+        audience.publish(self, event)
 
     def _isLoud(self) -> bool:
         """
-        @return: whether every child's transition is published; in a crowd only
-            failures are, unless somebody observes it.
+        @return: whether somebody wants to know of transitions of the children that
+            are no failures; these are told in any case.
         """
-        if len(self._children) <= MANY:
-            return True
-        if not events.subscriptions.number:
-            return False
-        above: Any = self
-        while above is not None:
-            if getattr(above, "_observers", None):
-                return True
-            above = above.parent
-        return False
+        return audience.listens(self, len(self._children.places) <= MANY)
 
     def _unheard(self, failure: Failure) -> None:
         """
@@ -336,6 +328,7 @@ class Books(Service, TreeContainer):
         """
 
 
+_BAD = (Record.FAILED, Record.CRASHED)
 _NEVER_READY = (State.STOPPING, State.FAILED)
 
 

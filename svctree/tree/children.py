@@ -261,6 +261,14 @@ class Children(MutableSequence[Any]):
         """
         return self.places.get(id(service), -1)
 
+    def note(self, position: int, record: int) -> None:
+        """
+        Record what has become of one child, also against a walk that goes on.
+        """
+        self.states[position] = record
+        for walk in self.walks:
+            walk.keep(position)
+
     def serial(self, position: int) -> int:
         """
         @return: how many children had been added before this one.

@@ -1,19 +1,16 @@
 """
-What happens in a tree, as typed objects, and one line in the log for each.
+What happens in a tree, as typed objects, each with a line for the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.logger import Logger, LogLevel
+from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from svctree.tree.states import State
-
-_log = Logger(namespace="svctree.tree")
 
 Reason = Failure | str | None
 """Why something happened: an error, words, or nothing to say."""
@@ -141,25 +138,6 @@ class ServiceReady(TreeEvent):
 
 
 @dataclass(frozen=True)
-class ManyServices(TreeEvent):
-    """
-    So many plain children of one container made the same transition that a line
-    for each would drown the log.
-
-    @ivar count: how many.
-    """
-
-    count: int = 0
-    new: State = State.RUNNING
-
-    def line(self) -> str:
-        return f"{self.path}: {self.count} children are {self.new}"
-
-    def facts(self) -> dict[str, Any]:
-        return {"path": self.path, "new": self.new, "count": self.count}
-
-
-@dataclass(frozen=True)
 class RestartScheduled(TreeEvent):
     """
     A supervisor is going to restart a child.
@@ -228,8 +206,6 @@ _TRANSITIONS: dict[State, type[Transition]] = {
     State.FAILED: ServiceFailed,
 }
 
-Observer = Callable[[TreeEvent], object]
-
 
 def transition(
     path: str, old: State, new: State, reason: Reason, service: object
@@ -242,48 +218,8 @@ def transition(
     )
 
 
-def logEvent(event: TreeEvent) -> None:
-    """
-    The observer that is always there: one line with the facts as fields.
-    """
-    # The line is only made where somebody reads it.
-    _log.emit(event.level, "{event}", event=event, **event.facts())
-
-
-class _Subscriptions:
-    """
-    How many there are anywhere: without any, nobody has to be looked for.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0
-
-
-subscriptions = _Subscriptions()
-
-
-def publish(container: Any, event: TreeEvent) -> None:
-    """
-    Log C{event} and tell the observers of C{container} and of all above it.
-
-    An observer that raises is logged and does not disturb the tree.
-    """
-    logEvent(event)
-    if not subscriptions.number:
-        return
-    while container is not None:
-        for observer in tuple(getattr(container, "_observers", None) or ()):
-            try:
-                observer(event)
-            except Exception:
-                _log.failure("an observer of {path} failed", path=event.path)
-        container = container.parent
-
-
 __all__ = [
     "ChildDropped",
-    "ManyServices",
-    "Observer",
     "Reason",
     "RestartScheduled",
     "ServiceFailed",
@@ -296,9 +232,6 @@ __all__ = [
     "SupervisorGaveUp",
     "Transition",
     "TreeEvent",
-    "logEvent",
-    "publish",
     "sayReason",
-    "subscriptions",
     "transition",
 ]

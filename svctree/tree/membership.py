@@ -152,26 +152,39 @@ class Membership(Starting):
         """
         Start a child that was added while this container runs.
         """
-        stop = self._stops.get(id(service))
+        if self._stops and id(service) in self._stops:
+            return self._startReturned(service, self._stops[id(service)])
+        children = self._children
+        # It is the last one; afterwards it may be anywhere.
+        children.states[-1] = Record.STARTING
+        callee = self._callee(service)
         try:
-            if stop is not None:
-                stop.privileged = True
-                result: object = self._startAfter(stop)
-            else:
-                self._privilege(service)
-                result = self._callee(service).startService()
+            waiting = callee.privilegedStartService()
+            if waiting is not None:
+                self._refuseToWait(service, waiting)
+            result = callee.startService()
         except BaseException:
             self._detach(service)
             raise
-        position = self._children.find(service)
-        if position < 0:
-            return None
         starting = None if result is None else asDeferred(result)
-        if starting is None:
-            self._recordChild(service, Record.UP)
+        position = children.places.get(id(service), -1)
+        if position < 0 or children.states[position] != Record.STARTING:
+            self._startInVain(service, starting)
             return None
-        if stop is None:
-            self._recordChild(service, Record.STARTING)
+        now = Record.UP if starting is None else Record.STARTING
+        children.note(position, now)
+        if self._isLoud():
+            self._tell(service, Record.NEW, now)
+        return None if starting is None else self._awaitAdded(service, starting)
+
+    def _startReturned(self, service: Any, stop: ChildStop) -> Any:
+        """
+        Start a child that was added, and has not stopped where it was before.
+        """
+        stop.privileged = True
+        return self._awaitAdded(service, self._startAfter(stop))
+
+    def _awaitAdded(self, service: Any, starting: Deferred[Any]) -> Any:
         if self._startup is not None:
             self._startup.watch(service, starting)
             return None
@@ -215,8 +228,17 @@ class Membership(Starting):
         epoch.number += 1
         self._flushWalks()
         record = self._children.states[position]
-        # In a crowd nobody is going to be told.
-        path = join(self.path, keyOf(self, service)) if self._isLoud() else self.path
+        if record in TO_BE_STOPPED or self._stops or self._startup is not None:
+            return self._removeStarted(service, position, record)
+        self._drop(service, position)
+        return None
+
+    def _removeStarted(self, service: Any, position: int, record: int) -> Any:
+        """
+        Remove a child that may have to be stopped.
+        """
+        # Only needed if somebody is going to be told.
+        path = join(self.path, keyOf(self, service)) if self._isLoud() else None
         callee = self._callee(service)
         startup = self._startup
         starting = self._forgetStart(service)
@@ -238,10 +260,14 @@ class Membership(Starting):
         self,
         service: Any,
         callee: Any,
-        path: str,
+        path: str | None,
         record: int,
         starting: Deferred[Any] | None,
     ) -> Any:
+        def tell(old: int, new: int) -> None:
+            if path is not None and not isinstance(service, TreeContainer):
+                self._announce(service, path, old, new)
+
         stop = self._stops.pop(id(service), None)
         if stop is None:
             if record not in TO_BE_STOPPED:
@@ -254,9 +280,9 @@ class Membership(Starting):
             stopping = asDeferred(result)
             if stopping is None or (stopping.called and not stopping.paused):
                 cancelPending(starting)
-                self._announce(service, path, record, Record.STOPPED)
+                tell(record, Record.STOPPED)
                 return result if stopping is None else stopping
-            self._announce(service, path, record, Record.STOPPING)
+            tell(record, Record.STOPPING)
             stop = ChildStop(service, starting)
             stop.follow(stopping)
         # Whatever start waited for this stop is off.
@@ -266,7 +292,7 @@ class Membership(Starting):
         waiter = gone.wait()
 
         def stopped(success: bool, value: Any) -> None:
-            self._announce(service, path, Record.STOPPING, Record.STOPPED)
+            tell(Record.STOPPING, Record.STOPPED)
             if not gone.fire(value) and isinstance(value, Failure):
                 self._unheard(value)
 

@@ -58,12 +58,18 @@ class Privileged(Stopping):
     def _privilege(self, service: Any) -> None:
         result = self._callee(service).privilegedStartService()
         if result is not None:
-            waiting = asDeferred(result)
-            if waiting is not None:
-                waiting.addErrback(lambda _: None)
-                waiting.cancel()
-                path = join(self.path, keyOf(self, service))
-                raise PrivilegedPhaseIsSynchronous(path, result)
+            self._refuseToWait(service, result)
+
+    def _refuseToWait(self, service: Any, result: object) -> None:
+        """
+        @raise PrivilegedPhaseIsSynchronous: C{result} is something to wait for.
+        """
+        waiting = asDeferred(result)
+        if waiting is not None:
+            waiting.addErrback(lambda _: None)
+            waiting.cancel()
+            path = join(self.path, keyOf(self, service))
+            raise PrivilegedPhaseIsSynchronous(path, result)
 
     def _findRoot(self) -> Any:
         """

@@ -29,7 +29,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from svctree.tree import events
+from svctree.tree import audience, events
 from svctree.tree.children import TreeContainer
 from svctree.tree.container import MultiService
 from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran
@@ -312,7 +312,7 @@ class Root:
             path = pathOf(service)
             failure = Failure(StopOverran(path, self.stopTimeout))
             event = events.StopOverdue(path=path, reason=failure, service=service)
-            events.publish(self.container, event)
+            audience.publish(self.container, event)
             kill: Any = getattr(service, "killService", None)
             if kill is not None:
                 try:

@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from svctree.tree import events
 from svctree.tree.books import Calls, inWalk, isInherited, noteWhere
 from svctree.tree.bounds import Bound
 from svctree.tree.children import TreeContainer, Walk
@@ -93,9 +92,6 @@ class Starting(Privileged):
                     raise
                 self._leaveOut(walk, service)
         walk.end()
-        if not loud and not startup.over:
-            count = len(self._children)
-            self._publish(events.ManyServices(path=self.path, count=count))
         return startup.walked()
 
     def _startNested(self, service: Any) -> Calls:
@@ -163,10 +159,7 @@ class Starting(Privileged):
             result = self._callee(service).startService()
         starting = asDeferred(result)
         if self._recordOf(service) != Record.STARTING or startup.over:
-            # It has removed itself, gone down, or stopped us.
-            if starting is not None:
-                starting.addErrback(self._lateFailure, service)
-                cancelPending(starting)
+            self._startInVain(service, starting)
         elif starting is None:
             self._recordChild(service, Record.UP, old=record)
         else:
@@ -254,14 +247,21 @@ class Starting(Privileged):
         if starting is None:
             self._tellUp(walk, service)
         elif startup.over or self._children.find(service) < 0:
-            # It has removed itself, or stopped us, and is stopped already.
-            starting.addErrback(self._lateFailure, service)
-            cancelPending(starting)
+            self._startInVain(service, starting)
         else:
             if not starting.called:
                 self._tell(service, walk.record(), Record.STARTING)
             walk.mark(Record.STARTING)
             startup.watch(service, starting)
+
+    def _startInVain(self, service: Any, starting: Deferred[Any] | None) -> None:
+        """
+        While it was called to start, a child has removed itself, gone down, or
+        stopped us: it is stopped already.
+        """
+        if starting is not None:
+            starting.addErrback(self._lateFailure, service)
+            cancelPending(starting)
 
     def _lateFailure(self, failure: Failure, service: Any) -> None:
         path = getattr(service, "path", type(service).__name__)

@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from svctree.tree import events
 from svctree.tree.books import Calls, inWalk, isInherited
 from svctree.tree.children import NOTHING
 from svctree.tree.paths import join, keyOf
@@ -111,10 +110,6 @@ class Stopping(Readied):
                 else:
                     self._awaitStop(shutdown, service, record, stopping, starting)
         walk.cut()
-        if not loud:
-            self._publish(
-                events.ManyServices(path=here, count=len(children), new=State.STOPPED)
-            )
 
     def _stopOrder(self) -> Iterable[int]:
         """

@@ -260,3 +260,42 @@ def test_supervisorLetsAFailedAddGo(journal: Journal) -> None:
         atOnce.setServiceParent(supervisor)
     assert atOnce.parent is None
     assert list(supervisor) == []
+
+
+class Acting(FakeService):
+    """
+    Does C{act} in the middle of its start.
+    """
+
+    act: Any = None
+
+    def startService(self) -> Any:
+        started = super().startService()
+        self.act(self)
+        return started
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_actsWhileItIsAdded(journal: Journal, later: bool) -> None:
+    """
+    A child that is added to a running container and, in its start, leaves it, stops
+    it or goes down, is stopped, and on record as what it is.
+    """
+    leaving = Acting("leaving", journal, startsLater=later)
+    leaving.act = lambda service: service.disownServiceParent()
+    leaving.setServiceParent(running())
+    assert leaving.parent is None
+    assert leaving.phase == "down"
+    stopping = Acting("stopping", journal, startsLater=later)
+    stopping.act = lambda service: service.parent.stopService()
+    container = running()
+    stopping.setServiceParent(container)
+    assert stopping.phase == "down"
+    assert statesOf(container) == {"stopping": "stopped"}
+    falling = Acting("falling", journal, startsLater=later)
+    falling.act = lambda service: service.crash(ZeroDivisionError())
+    falling.setServiceParent(running())
+    assert str(falling.state) == "failed"
+    falling.disownServiceParent()
+    assert falling.phase == "down"
+    assert journal.misuses == []

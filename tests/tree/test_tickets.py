@@ -207,7 +207,6 @@ class TicketTests(TestCase):
         self.assertRaises(RuntimeError, self.parent.addService, failing)
         self.assertIsNone(failing.parent)
 
-
     def test_ticket6885_removingANamedStranger(self) -> None:
         """
         Removing a named service that is no child raises what is documented, and does
