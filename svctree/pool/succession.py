@@ -123,6 +123,8 @@ class Succession:
                 self._reportFailure(error)
             raise ReloadError(f"reload failed: {error}", error.details) from error
         self.lastReload = "done"
+        # What made zygotes die was perhaps in the code that is gone now.
+        self._backoff.succeeded()
         assert self.current is not None
         _log.info(
             "{pool}: generation {number} serves",
