@@ -32,9 +32,9 @@ _log = Logger("svctree.pool")
 # Time for the stacks to be written before the process is killed.
 _DUMP_TIME = 0.3
 
-# The load: share of busy workers, over so many looks, and what it leads to. One
-# worker more as soon as nearly all are busy; one less only when the remaining ones
-# would still be half idle, so that the number does not swing.
+# The load: share of busy workers (or of their threads), over so many looks, and what
+# it leads to. One worker more as soon as nearly all are busy; one less only when the
+# remaining ones would still be half idle, so that the number does not swing.
 _LOOKS = 8
 _GROW_ABOVE = 0.75
 _SHRINK_BELOW = 0.4
@@ -184,8 +184,10 @@ class Watch:
         records = [r for r in generation.roster.workers.values() if r.ready]
         if not records:
             return
-        busy = sum(1 for r in records if slots[r.slot].oldest())
-        self._busy.append(busy / len(records))
+        # Of a worker with threads each is a part.
+        cells = [cell for r in records for cell in slots[r.slot].cells]
+        busy = sum(1 for cell in cells if cell.words[0])
+        self._busy.append(busy / len(cells))
         del self._busy[:-_SHRINK_LOOKS]
         target = self._pool.size
         recent = self._busy[-_LOOKS:]

@@ -55,8 +55,11 @@ def test_followsTheLoad(processes: Processes, site: Site) -> None:
         APP,
         site.folder,
         workers="1..3",
-        # Ten seconds without load are too long to wait for.
-        constants={"svctree.pool.watch._SHRINK_LOOKS": 10},
+        # Seconds of load and without load are too long to wait for.
+        constants={
+            "svctree.pool.watch._LOOKS": 4,
+            "svctree.pool.watch._SHRINK_LOOKS": 8,
+        },
     )
     assert len(workersOf(master)[1]) == 1
     for outside in (0, 4):
