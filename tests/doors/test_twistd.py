@@ -399,7 +399,7 @@ def test_terminalGoesAway(
         found = waitUntil(
             lambda: log.exists() and re.search(SERVES, log.read_text()), "the pool"
         )
-        pid = childrenOf(shown.process.pid)[0]
+        pid = shown.process.pid
         shown.hangUp()
         if ends:
             waitUntil(lambda: not alive(pid), "the end")

@@ -322,16 +322,10 @@ def test_chroot(publicDaemon: Daemon) -> None:
     for folder in (publicDaemon.python.parents[1], publicDaemon.folder):
         lines.append(f"mkdir -p {jail}{folder}; mount --bind {folder} {jail}{folder}")
     script = "\n".join([*lines, 'exec "$@"'])
-    wrapper = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-        "-",
-    ]
+    private = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*private, "true"], check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    wrapper = [*private, "sh", "-c", script, "-"]
     publicDaemon.configure(user="nobody", workers=1, chroot="jail")
     done = publicDaemon.command("start", wrapper=wrapper)
     assert done.returncode == 0, done.stderr
