@@ -27,6 +27,7 @@ __all__ = [
     "Fields",
     "ICodec",
     "ICodecFactory",
+    "IStraight",
     "Limits",
     "Marker",
     "Reply",
@@ -298,6 +299,25 @@ class ICodec(Protocol):
         """
         Render a complete plain answer to a request that was refused or failed;
         C{b""} where the protocol can only close. The connection closes after it.
+        """
+
+
+class IStraight(ICodec, Protocol):
+    """
+    A codec that lets bodies pass by: what has a declared length need not be looked at.
+    """
+
+    def straight(self) -> int:
+        """
+        @return: how many of the bytes that come next are the body's, so that they may
+            be received to where it is kept; 0 when all have to be fed.
+        """
+
+    def passed(self, count: int) -> Marker | None:
+        """
+        So many of them have come.
+
+        @return: L{END}, or L{None} when more are to come.
         """
 
 

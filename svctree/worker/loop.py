@@ -29,8 +29,10 @@ from svctree.worker.config import WorkerConfig
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
 from svctree.worker.relay import Ends, Relay
+from svctree.worker.spool import Spool
 from svctree.worker.timers import NEVER, Wheel
 from svctree.worker.trust import Trust
+from svctree.worker.waiting import Waiting
 from svctree.wsgi import Gateway
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Loop:
     @ivar keepaliveIsSoon: that deadline may have to be brought closer.
     @ivar relay: what shares connections with other workers, where there are some.
     @ivar retiring: L{retire} was called.
+    @ivar spool: for the large bodies of requests.
     @ivar grace: what it was called with.
     """
 
@@ -98,8 +101,9 @@ class Loop:
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], None]] = _Handlers()
         self.wheel = Wheel()
+        self.spool = Spool()
         self.now = monotonic()
-        self.connections: set[Connection] = set()
+        self.connections: set[Waiting] = set()
         self.brief: Brief | None = None
         self.onRetireWanted: Callable[[str], None] = _nobody
         self.bytesIn = self.bytesOut = self.errors = self.served = 0
@@ -207,7 +211,7 @@ class Loop:
             connection.retire(self.now, 0.0)
         return connection
 
-    def goodbye(self, connection: Connection) -> None:
+    def goodbye(self, connection: Waiting) -> None:
         """
         A connection has ended; its descriptor is about to be free.
         """

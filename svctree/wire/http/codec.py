@@ -192,6 +192,21 @@ class HTTPCodec(Rendering):
             return self._finished() if self._body.done else None
         return None
 
+    def straight(self) -> int:
+        """
+        See L{svctree.wire.contract.IStraight}.
+        """
+        if self._state != _BODY or self._buffer is not None or self._first:
+            return 0
+        return self._left
+
+    def passed(self, count: int) -> Marker | None:
+        """
+        See L{svctree.wire.contract.IStraight}.
+        """
+        self._left -= count
+        return None if self._left else self._finished()
+
     def _finished(self) -> Marker:
         self._state = _HEAD
         self._body = None
