@@ -148,6 +148,7 @@ def connectionsOf(master: Driven) -> list[int]:
     return [worker["connections"] for worker in workersOf(master).values()]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("keepAlive", [True, False])
 def test_balance(processes: Processes, tmp_path: Path, keepAlive: bool) -> None:
@@ -168,6 +169,7 @@ def test_balance(processes: Processes, tmp_path: Path, keepAlive: bool) -> None:
     assert taken[1980] < 3.5 * taken[1000]
 
 
+@pytest.mark.alone
 def test_wakeups(processes: Processes, tmp_path: Path) -> None:
     """
     A connection that arrives wakes one worker: at most 1.1 are woken for each

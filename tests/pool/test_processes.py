@@ -127,6 +127,7 @@ def test_threadsOfTheImport(processes: Processes, site: Site) -> None:
     master.running.waitFor(r"started 1 thread\(s\); they do not exist in the workers")
 
 
+@pytest.mark.alone
 def test_killedWorkerIsReplaced(processes: Processes, site: Site) -> None:
     """
     A replacement answers within 100 ms of the moment at which the master noticed a

@@ -74,6 +74,7 @@ def peak(pid: int) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize("model", ["single", "threaded"])
 def test_systemCalls(processes: Processes, tmp_path: Path, model: str) -> None:
@@ -206,6 +207,7 @@ def latencies(port: int, count: int) -> list[float]:
     return sorted(times)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_slowClients(start: Start) -> None:
     """
