@@ -91,20 +91,25 @@ class AddressError(ListenError):
 
 class AddressConflict(ListenError):
     """
-    Two listeners of one tree want the same connections.
+    Two listeners of one tree want the same connections, for different pools.
 
     @ivar address: the address of the second.
     @ivar other: the address of the first, equal to it or including it.
     @ivar listeners: the names of the first and the second.
+    @ivar why: why one socket does not do for both.
     """
 
     exitStatus = 78
 
-    def __init__(self, address: str, other: str, listeners: tuple[str, str]) -> None:
+    def __init__(
+        self, address: str, other: str, listeners: tuple[str, str], why: str
+    ) -> None:
         super().__init__(
             f"listener {listeners[1]!r} wants {address}, which listener "
-            f"{listeners[0]!r} of the same tree has with {other}: remove one of them"
+            f"{listeners[0]!r} of the same tree has with {other}: {why}; remove one of "
+            "them"
         )
+        self.why = why
         self.address = address
         self.other = other
         self.listeners = listeners

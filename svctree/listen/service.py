@@ -24,7 +24,11 @@ from svctree.listen.address import Address
 from svctree.listen.adopted import adoptPort
 from svctree.listen.binder import Binder
 from svctree.listen.bound import Bound
-from svctree.listen.conflicts import listenersAround, refuseConflicts, refuseEntangled
+from svctree.listen.conflicts import (
+    listenersAround,
+    refuseEntangled,
+    withoutShared,
+)
 from svctree.listen.errors import UnknownHost
 from svctree.listen.grammar import parseAddress
 from svctree.listen.inherit import Inheritance, inherited
@@ -48,8 +52,11 @@ class ListenerService(Service):
     @ivar addresses: what it listens on, as configured.
     @ivar backlog: how many connections may wait in the kernel for each socket.
     @ivar proxyProtocol: connections begin with a PROXY header.
+    @ivar isBound: its sockets are open; another listener may have some of them, where
+        two of the same pools want the same.
     """
 
+    isBound = False
     _log = Logger()
 
     def __init__(
@@ -100,6 +107,8 @@ class ListenerService(Service):
             alsoProvides(self, IReloadable)
         self._bound: list[Bound] = []
         self._ports: list[tuple[Bound, IListeningPort]] = []
+        # Who left a socket to this one.
+        self._heirs: list[ListenerService] = []
         self._observers: list[Callable[[ListenerService], object]] = []
         for address in self.addresses:
             self._inherited.reserve(address)
@@ -107,7 +116,8 @@ class ListenerService(Service):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
         # Sockets and whoever watches them belong to this process.
-        for name in ("_bound", "_ports", "_observers"):
+        state.pop("isBound", None)
+        for name in ("_bound", "_ports", "_observers", "_heirs"):
             state[name] = []
         return {**state, "_reactor": None, "_reread": None}
 
@@ -121,12 +131,13 @@ class ListenerService(Service):
             tree has it.
         """
         super().privilegedStartService()
-        if not self._bound:
+        if not self.isBound:
             self._bound = self._bindAll(self.addresses, ())
+            self.isBound = True
             self._announce(self._bound)
 
     def startService(self) -> None:
-        if not self._bound:  # a plain start: there was no privileged phase
+        if not self.isBound:  # a plain start: there was no privileged phase
             self.privilegedStartService()
         super().startService()
         self._closeUnclaimed()
@@ -135,6 +146,7 @@ class ListenerService(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         bound, self._bound = self._bound, []
+        self.isBound = False
         return self._close(bound)
 
     def _closeUnclaimed(self) -> None:
@@ -142,7 +154,7 @@ class ListenerService(Service):
         Close what was passed to this process for nobody, when everybody has been
         asked: in a plain start others are still to bind.
         """
-        if not all(one.sockets() for one in listenersAround(self)):
+        if not all(getattr(one, "isBound", True) for one in listenersAround(self)):
             return
         for unwanted in self._inherited.closeUnclaimed():
             self._log.warn(
@@ -229,7 +241,7 @@ class ListenerService(Service):
         return Deferred.fromCoroutine(self._rebind(_parsed(addresses)))
 
     async def _rebind(self, addresses: tuple[Address, ...]) -> None:
-        if not self._bound:
+        if not self.isBound:
             self.addresses = addresses
             return
         before, was = self._bound, self.addresses
@@ -279,9 +291,12 @@ class ListenerService(Service):
         @param keep: what is bound already and stays where it is wanted still.
         """
         wants, overlaps = plan(addresses)
-        refuseConflicts(self, [one for want in wants for one in want.endpoints])
-        for overlap in overlaps:
+        wants, shared = withoutShared(self, wants)
+        for overlap in (*overlaps, *shared):
             self._log.info("{listener}: {overlap}", listener=self.name, overlap=overlap)
+        for one in shared:
+            if isinstance(one.listener, ListenerService):
+                one.listener._heirs.append(self)
         return self._binder.bind(wants, keep)
 
     def endpoints(self) -> list[Endpoint]:
@@ -293,6 +308,19 @@ class ListenerService(Service):
         except UnknownHost:  # its own start says so
             return []
         return [endpoint for want in wants for endpoint in want.endpoints]
+
+    def opened(self) -> list[Endpoint]:
+        """
+        @return: those of L{endpoints} whose sockets are open, and this listener's.
+        """
+        return [bound.endpoint for bound in self._bound]
+
+    @property
+    def serves(self) -> bool:
+        """
+        Whether it serves a protocol factory itself.
+        """
+        return self._factory is not None
 
     def _announce(self, bounds: Sequence[Bound]) -> None:
         for bound in bounds:
@@ -319,7 +347,18 @@ class ListenerService(Service):
             port = adoptPort(self._reactor, bound.socket, factory)
             self._ports.append((bound, port))
 
+    def _bequeath(self, bound: Bound) -> bool:
+        """
+        Leave a socket to another listener that wants the same, if there is one.
+        """
+        for heir in self._heirs:
+            if heir.isBound and bound.endpoint in heir.endpoints():
+                heir._bound.append(bound)
+                return True
+        return False
+
     def _close(self, bounds: Sequence[Bound]) -> Deferred[None]:
+        bounds = [bound for bound in bounds if not self._bequeath(bound)]
         ports = [pair for pair in self._ports if pair[0] in bounds]
         self._ports = [pair for pair in self._ports if pair not in ports]
         stopping = [maybeDeferred(port.stopListening) for _bound, port in ports]
