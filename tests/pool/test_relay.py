@@ -74,6 +74,7 @@ def connected(port: int, count: int, others: list[int]) -> Iterator[list[Client]
             client.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "keywords", [{"workers": 4}, {"workers": 2, "threads": 2}], ids=str
 )
@@ -96,6 +97,7 @@ def test_spread(processes: Processes, tmp_path: Path, keywords: dict[str, int]) 
             assert taken < 2 * 32 * 0.05 / 4
 
 
+@pytest.mark.alone
 def test_quick(processes: Processes, tmp_path: Path) -> None:
     """
     Quick requests stay with the worker that has their connections.
