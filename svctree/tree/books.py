@@ -123,7 +123,11 @@ class Books(Service, TreeContainer):
         if kind is not None:
 
             def report(failure: Failure | None) -> None:
-                self.childDown(service, failure)
+                if self._supervises:
+                    self.childDown(service, failure)
+                else:
+                    # Where nothing supervises them, they fail as in Twisted.
+                    self._noteDown(service, failure)
 
             def later(call: Callable[[], object]) -> None:
                 self._clock().callLater(0, call)
@@ -148,6 +152,12 @@ class Books(Service, TreeContainer):
         A child went down by itself; called by C{crashed}, C{finished}, and adapters.
 
         @param failure: L{None} if its work is done.
+        """
+        raise NotImplementedError
+
+    def _noteDown(self, service: Any, failure: Failure | None) -> bool:
+        """
+        Take down in the books that a child went down, and do nothing about it.
         """
         raise NotImplementedError
 

@@ -18,12 +18,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from svctree.interfaces import IPlacing
-from svctree.tree import events
+from svctree.tree.books import noteWhere
 from svctree.tree.children import Children, TreeContainer
 from svctree.tree.errors import Shutdown as GoneDown
 from svctree.tree.errors import StopTree
 from svctree.tree.introspection import Introspection
 from svctree.tree.order import Order
+from svctree.tree.paths import join, keyOf
 from svctree.tree.states import Record
 
 _log = Logger()
@@ -36,10 +37,11 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
 
     @ivar services: the children, list-like.
     @ivar namedServices: the named ones by name.
-    @ivar keepGoing: whether the others stay up when a child fails to start; else
-        (the default) they are stopped again and the start fails.
+    @ivar keepGoing: whether the others stay up when a child fails to start, or goes
+        down with an error later; else (the default) they are stopped again and the
+        start fails, or the error goes up the tree.
     @ivar onDown: of the topmost container: called with the L{Failure} when it is
-        down because something in it gave up. The runner sets it.
+        down because something in it failed or gave up. The runner sets it.
     """
 
     def _beforeStart(self) -> None:
@@ -78,29 +80,64 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
         """
         A child went down by itself; called by C{crashed} and C{finished}.
 
-        A plain container takes it down in its books; a supervisor does something
-        about it.
+        A plain container takes it down in its books. An error goes on to whoever can
+        do something about it: the next supervisor above, or the runner, which ends
+        the process; not from a container that keeps going without what fails. A
+        supervisor does something about it.
 
         @param failure: L{None} if its work is done.
         """
-        self._flushWalks()
-        record = self._recordOf(service)
-        if record == Record.STARTING and failure is not None:
-            startup = self._startup
-            if startup is not None and startup.forget(service) is not None:
-                self._childStartFailed(startup, service, failure)
-                startup.check()
-                return
-        if failure is not None and failure.check(GoneDown, StopTree):
+        if failure is None:
+            self._noteDown(service, None)
+        elif failure.check(GoneDown, StopTree):
             # A supervisor gave up; what stands between it and the next one cannot
             # do without it.
-            self._recordChild(service, Record.CRASHED, failure)
+            if not self._failsToStart(service, failure):
+                self._recordChild(service, Record.CRASHED, failure)
+                self._down(failure)
+        elif self._noteDown(service, failure) and self._isAnsweredFor():
+            noteWhere(failure, join(self.path, keyOf(self, service)))
             self._down(failure)
-            return
-        if record in (Record.UP, Record.STARTING):
-            down = Record.FINISHED if failure is None else Record.CRASHED
-            reason: events.Reason = "finished" if failure is None else failure
-            self._recordChild(service, down, reason)
+
+    def _failsToStart(self, service: Any, failure: Failure) -> bool:
+        """
+        @return: whether C{service} was starting, so that its start has failed now.
+        """
+        self._flushWalks()
+        startup = self._startup
+        if startup is None or self._recordOf(service) != Record.STARTING:
+            return False
+        if startup.forget(service) is None:
+            return False
+        self._childStartFailed(startup, service, failure)
+        startup.check()
+        return True
+
+    def _noteDown(self, service: Any, failure: Failure | None) -> bool:
+        """
+        @return: whether C{service} was up until now.
+        """
+        if failure is not None and self._failsToStart(service, failure):
+            return False
+        self._flushWalks()
+        if self._recordOf(service) not in (Record.UP, Record.STARTING):
+            return False
+        down = Record.FINISHED if failure is None else Record.CRASHED
+        self._recordChild(service, down, "finished" if failure is None else failure)
+        return True
+
+    def _isAnsweredFor(self) -> bool:
+        """
+        @return: whether somebody decides what happens when a child of ours fails.
+        """
+        above: Any = self
+        while not above._supervises:
+            if above.keepGoing:
+                return False
+            if not isinstance(above.parent, TreeContainer):
+                return above.onDown is not None
+            above = above.parent
+        return True
 
     def __getstate__(self) -> dict[str, Any]:
         """

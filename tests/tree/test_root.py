@@ -194,6 +194,31 @@ def test_supervisorGivesUp(twistd) -> None:  # type: ignore[no-untyped-def]
     assert line in running.output
 
 
+def test_crashUnderTheApplication(twistd) -> None:  # type: ignore[no-untyped-def]
+    """
+    A service that crashes where nothing can restart it ends the process, which would
+    else go on without it; its siblings are stopped in order.
+    """
+    running = twistd(
+        """
+        class Crashing(Service):
+            def startService(self):
+                super().startService()
+                reactor.callLater(0, self.crashed, ValueError("lost the database"))
+        tree = MultiService()
+        tree.setName("tree")
+        tree.setServiceParent(application)
+        Quiet().setServiceParent(application)
+        crashing = Crashing()
+        crashing.setName("db")
+        crashing.setServiceParent(tree)
+        """
+    )
+    assert running.wait() == 1
+    assert "/tree/db: lost the database" in running.output
+    assert "quiet has stopped" in running.output
+
+
 def test_stopBound(twistd) -> None:  # type: ignore[no-untyped-def]
     """
     A stop that never ends is left behind after the bound, by name.
