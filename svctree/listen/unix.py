@@ -124,14 +124,24 @@ class _File:
     still the one that was bound.
 
     The file is kept open without access (C{O_PATH}), so that the number of its inode
-    cannot go to another file in the meantime.
+    cannot go to another file in the meantime; and so is its folder, which has no path
+    any more when the process has changed its root directory.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._name = path
+        self._folder: int | None = None
         self._pin = -1
         if hasattr(os, "O_PATH"):
-            self._pin = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+            folder, self._name = os.path.split(path)
+            self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                self._pin = os.open(self._name, flags, dir_fd=self._folder)
+            except OSError:
+                os.close(self._folder)
+                raise
             found = os.fstat(self._pin)
         else:  # macOS and the BSDs
             found = os.lstat(path)
@@ -139,23 +149,27 @@ class _File:
 
     def _isOurs(self) -> bool:
         try:
-            found = os.lstat(self._path)
+            found = os.lstat(self._name, dir_fd=self._folder)
         except FileNotFoundError:
             return False
         # Without a pin the number may have gone to a file of another kind.
         same = (found.st_dev, found.st_ino) == self._identity
         return same and stat.S_ISSOCK(found.st_mode)
 
-    def _reach(self) -> str:
+    def _reach(self) -> tuple[str, int | None]:
         """
-        @return: a path that leads to this very file, whoever replaces it.
+        @return: a path that leads to this very file, whoever replaces it, and where it
+            begins.
         """
         pinned = f"/proc/self/fd/{self._pin}"
-        return pinned if self._pin >= 0 and os.path.exists(pinned) else self._path
+        if self._pin >= 0 and os.path.exists(pinned):
+            return pinned, None
+        return self._name, self._folder
 
     def give(self, uid: int, gid: int) -> None:
         if (uid, gid) != (-1, -1):
-            os.chown(self._reach(), uid, gid)
+            path, folder = self._reach()
+            os.chown(path, uid, gid, dir_fd=folder)
 
     def permit(self, address: Address) -> None:
         """
@@ -164,7 +178,8 @@ class _File:
         if isinstance(address, UnixAddress) and self._isOurs():
             self.give(*_owner(address))
             if address.mode is not None:
-                os.chmod(self._reach(), address.mode)
+                path, folder = self._reach()
+                os.chmod(path, address.mode, dir_fd=folder)
 
     def remove(self) -> str | None:
         """
@@ -172,13 +187,14 @@ class _File:
         """
         try:
             if self._isOurs():
-                os.unlink(self._path)
+                os.unlink(self._name, dir_fd=self._folder)
         except OSError as error:
             return f"the socket {self._path} stays behind: {error.strerror}"
         finally:
-            if self._pin >= 0:
+            if self._folder is not None:
                 os.close(self._pin)
-                self._pin = -1
+                os.close(self._folder)
+                self._pin, self._folder = -1, None
         return None
 
 

@@ -33,7 +33,7 @@ from svctree.listen import (
 from svctree.listen.bound import Bound
 from svctree.listen.plan import resolve
 from svctree.listen.unix import PATH_LIMIT, bindUnix
-from tests.support.processes import Processes
+from tests.support.processes import Processes, waitUntil
 
 isRoot = pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
@@ -149,6 +149,60 @@ def test_removedOnlyIfOurs(tmp_path: Path) -> None:
         other.bind(str(path))
         assert bound.close() is None
         assert path.is_socket()
+
+
+# Binds, enters another root, and lets go.
+CHROOTED = """
+import os, sys
+from svctree.listen import parseAddress
+from svctree.listen.plan import resolve
+from svctree.listen.unix import bindUnix
+
+path, root, what = sys.argv[1:]
+(bound,) = bindUnix(resolve(parseAddress(f"unix:{path}(600)")), 5)
+os.chroot(root)
+os.chdir("/")
+if what == "permit":
+    print(bound.adjust(parseAddress(f"unix:{path}(660)"), 5))
+    os._exit(0)
+sys.stdin.readline()
+print(bound.close())
+"""
+
+
+@isRoot
+@linux
+def test_chroot(processes: Processes, tmp_path: Path) -> None:
+    """
+    Behind another root directory the path is still removed, and changed, if it is
+    ours; what has taken its place stays, inside as well as outside.
+    """
+    root = tmp_path / "root"
+    (root / tmp_path.relative_to("/")).mkdir(parents=True)
+    path = tmp_path / "socket"
+    inside = root / path.relative_to("/")
+    inside.write_text("another's")
+
+    def run(what: str) -> str:
+        read, write = os.pipe()
+        program = [sys.executable, "-c", CHROOTED, str(path), str(root), what]
+        running = processes.start(program, stdin=read)
+        os.close(read)
+        if what == "replaced":
+            waitUntil(path.exists, "the socket")
+            waitUntil(lambda: os.readlink(f"/proc/{running.pid}/root") == str(root), "")
+            path.unlink()
+            path.write_text("another's")
+        os.close(write)
+        assert running.wait() == 0, running.output
+        return running.output
+
+    assert run("permit") == "None\n"
+    assert modeOf(path) == 0o660
+    assert run("remove") == "None\n"
+    assert not path.exists()
+    assert run("replaced") == "None\n"
+    assert path.read_text() == inside.read_text() == "another's"
 
 
 def test_folderGone(tmp_path: Path) -> None:
