@@ -83,6 +83,31 @@ def test_cutShort(capfd: pytest.CaptureFixture[str]) -> None:
     assert connected(once.fromConnected, b"") == (b"", False)
 
 
+def test_cutBody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    An application is not called with a part of a body, from a connection or as a CGI
+    script.
+    """
+    called: list[int] = []
+
+    def noting(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        called.append(1)
+        return application(environ, start)
+
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
+    once = Once(noting, SETTINGS)
+    assert connected(once.fromConnected, head + b"hell") == (b"", False)
+    source = tmp_path / "body"
+    source.write_bytes(b"hell")
+    environment = {b"REQUEST_METHOD": b"POST", b"CONTENT_LENGTH": b"5"}
+    with source.open("rb") as file, (tmp_path / "answer").open("w+b") as target:
+        script = Once(noting, {**SETTINGS, "protocol": "cgi"})
+        done = script.fromEnvironment(environment, file.fileno(), target.fileno())
+        assert not done and b"200 OK" not in (tmp_path / "answer").read_bytes()
+    assert not called
+    assert capfd.readouterr().err.count("a request was lost") == 2
+
+
 def test_aborted(capfd: pytest.CaptureFixture[str]) -> None:
     """
     A FastCGI request that its peer gives up is confirmed, and not run.
