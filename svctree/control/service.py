@@ -54,6 +54,19 @@ class ControlService(ListenerService):
         """
         super().__init__(address, name=name, scheme="", reactor=reactor)
 
+    def settings(self) -> dict[str, object]:
+        """
+        @return: the keywords that make an equal service.
+        """
+        (address,) = self.addresses
+        return {"address": address.render()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        # Made by each start.
+        state.pop("commands", None)
+        return {**state, "_factory": None}
+
     def startService(self) -> None:
         if self._reactor is None:
             from twisted.internet import reactor

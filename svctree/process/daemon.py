@@ -17,8 +17,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from svctree.interfaces import IServiceState
+from svctree.interfaces import IDescribable, IServiceState
 from svctree.process.detach import IStatus, NoStatus
 from svctree.process.errorlog import ErrorLog
 from svctree.process.identity import Identity, IdentityError
@@ -33,6 +34,17 @@ from svctree.service import Service
 __all__ = ["DaemonService", "rootOf"]
 
 
+def nowhere() -> str:
+    """
+    What a daemon tells that serves at no address.
+    """
+    return ""
+
+
+_USUAL = {"watchdog": 0.0, "terminal": False, "where": nowhere}
+
+
+@implementer(IDescribable)
 class DaemonService(Service):
     """
     Makes the process that its tree lives in a daemon.
@@ -62,7 +74,7 @@ class DaemonService(Service):
         notify: Notify | NoNotify | None = None,
         watchdog: float = 0.0,
         terminal: bool = False,
-        where: Callable[[], str] = lambda: "",
+        where: Callable[[], str] = nowhere,
         name: str | None = None,
         reactor: Any = None,
     ) -> None:
@@ -82,6 +94,16 @@ class DaemonService(Service):
         """
         if name is not None:
             self.name = name
+        self._settings: dict[str, object] = {
+            "pidfile": None if pidfile is None else os.fspath(pidfile),
+            "errorlog": errorlog,
+            "user": user,
+            "group": group,
+            "chroot": chroot,
+            "watchdog": watchdog,
+            "terminal": terminal,
+            "where": where,
+        }
         self.pidFile = NoPidFile() if pidfile is None else PidFile(pidfile)
         self.errorLog = ErrorLog(errorlog)
         self.identity = Identity.resolve(user, group)
@@ -105,6 +127,29 @@ class DaemonService(Service):
             self, self.errorLog, NoNotify() if notify is None else notify, self._summary
         )
         self.stopper = Stopper(self.operations.hurry, reactor)
+
+    def settings(self) -> dict[str, object]:
+        """
+        @return: the keywords that make an equal daemon, except those that are as
+            usual.
+        @raise ValueError: it reports to systemd by a socket that only this process
+            has.
+        """
+        if not isinstance(self.operations.notify, NoNotify):
+            raise ValueError("its socket to systemd belongs to this process")
+        return {
+            keyword: value
+            for keyword, value in self._settings.items()
+            if value != _USUAL.get(keyword)
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What it holds belongs to this process.
+        return {"settings": self.settings(), "name": self.name, "parent": self.parent}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        DaemonService.__init__(self, name=state["name"], **state["settings"])
+        self.parent = state["parent"]
 
     @property
     def reactor(self) -> Any:
