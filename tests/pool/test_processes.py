@@ -80,11 +80,13 @@ def test_descriptors(processes: Processes, site: Site) -> None:
     sleeper, *workers = sorted(children)
     assert opened(sleeper) == {"0": 1, "1": 1, "2": 1}
     common = {"0": 1, "1": 1, "2": 1, "pipe": 3, "memfd": 1}
-    # The control channel, the listener, and a channel for each worker.
-    assert opened(zygote) == {**common, "socket": 4}
+    # The control channel, the listener, the two ends of the relay, and a channel for
+    # each worker.
+    assert opened(zygote) == {**common, "socket": 6}
     for worker in workers:
-        # The channel and the listener; and the line once more, for its other signal.
-        assert opened(worker) == {**common, "pipe": 4, "socket": 2, "eventpoll": 1}
+        # The channel, the listener and the relay; and the line once more, for its
+        # other signal.
+        assert opened(worker) == {**common, "pipe": 4, "socket": 4, "eventpoll": 1}
     assert get(port)[0] == "1"
 
 

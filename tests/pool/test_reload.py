@@ -51,7 +51,7 @@ def test_brokenCode(processes: Processes, site: Site) -> None:
 
 def test_nothingIsLost(processes: Processes, site: Site) -> None:
     """
-    Twenty reloads of an application that takes its time to import, under clients
+    Ten reloads of an application that takes its time to import, under clients
     with and without keep-alive: no request is lost, and after each reload no answer
     comes from an older generation.
     """
@@ -59,7 +59,7 @@ def test_nothingIsLost(processes: Processes, site: Site) -> None:
     site.version(0, wait)
     master, port = startMaster(processes, APP, site.folder, workers=2)
     with Crowd(port, keepAlive=64, closing=16, pause=0.1) as crowd:
-        for number in range(1, 21):
+        for number in range(1, 11):
             site.version(number, wait)
             assert "ok" in master.call("reload")
             assert get(port)[0] == str(number)

@@ -2,7 +2,7 @@
 A master to drive from a test: a tree with one pool, commands on standard input,
 answers on standard output, one JSON object a line.
 
-Usage: python -m tests.support.master '{"application": ..., ...}'; the keywords are
+L{main} takes C{{"application": ..., ...}}; the keywords are
 L{svctree.PoolService}'s, C{listen}, and C{constants} (times in the pool's modules that
 a test has no patience for, by dotted names). Commands: C{reload}, C{scale N},
 C{describe}, C{rebind ADDRESS...} (which answers where it listens then), C{ping},
@@ -18,7 +18,16 @@ import os
 import sys
 from typing import Any
 
+from twisted.internet import stdio
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import FileLogObserver, eventAsText, globalLogBeginner
+from twisted.protocols.basic import LineOnlyReceiver
+
+from svctree import ListenerService, MultiService, PoolService
+from tests.support.forked import Nursery
 from tests.support.processes import Processes, Running
+
+_nursery = Nursery("tests.support.master")
 
 _READY = r'(?m)^(\{"event": "(ready|failed)".*\})$'
 
@@ -91,46 +100,34 @@ def beginMaster(
     """
     read, write = os.pipe()
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    running = processes.start(
-        [
-            sys.executable,
-            "-m",
-            "tests.support.master",
-            json.dumps({"application": application, **keywords}),
-        ],
-        cwd=cwd,
-        stdin=read,
-        env={"PYTHONPATH": root},
+    child = _nursery.fork(
+        [json.dumps({"application": application, **keywords})],
+        cwd,
+        read,
+        {**os.environ, "PYTHONPATH": root},
     )
     os.close(read)
-    driven = Driven(running, write)
-    return driven, json.loads(running.waitFor(_READY, 60.0)[1])
+    driven = Driven(processes.take(child), write)
+    return driven, json.loads(driven.running.waitFor(_READY, 60.0)[1])
 
 
 def _line(event: Any) -> str:
     """
     @return: a line of the log, which begins with the time in seconds.
     """
-    from twisted.logger import eventAsText
-
     text = eventAsText(event, includeTimestamp=False)
     return f"{event['log_time']:.6f} {text}\n"
 
 
-def main() -> None:
+def main(arguments: str) -> None:
+    # All that does without a reactor has been imported before this process was forked.
     from twisted.internet import reactor as anyReactor
-    from twisted.internet import stdio
-    from twisted.internet.defer import maybeDeferred
-    from twisted.logger import FileLogObserver, globalLogBeginner
-    from twisted.protocols.basic import LineOnlyReceiver
-
-    from svctree import ListenerService, MultiService, PoolService
 
     reactor: Any = anyReactor
     globalLogBeginner.beginLoggingTo(
         [FileLogObserver(sys.stderr, _line)], redirectStandardIO=False
     )
-    keywords = json.loads(sys.argv[1])
+    keywords = json.loads(arguments)
     for name, value in keywords.pop("constants", {}).items():
         module, _, constant = name.rpartition(".")
         assert hasattr(importlib.import_module(module), constant), name
@@ -202,7 +199,3 @@ def main() -> None:
     reactor.addSystemEventTrigger("before", "shutdown", pool.stopService)
     reactor.addSystemEventTrigger("after", "shutdown", listener.stopService)
     reactor.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.forked import Child
+
 T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
@@ -93,7 +95,7 @@ class Running:
     One started process and what it has printed so far (both streams, merged).
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Child) -> None:
         self.process = process
         self.pid = process.pid
         self._output = bytearray()
@@ -192,6 +194,12 @@ class Processes:
             pass_fds=passFds,
             user=user,
         )
+        return self.take(process)
+
+    def take(self, process: subprocess.Popen[bytes] | Child) -> Running:
+        """
+        Look after a process that leads a session.
+        """
         running = Running(process)
         timer = threading.Timer(self._watchdog, _killSession, [process.pid])
         timer.daemon = True
