@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
@@ -43,8 +43,10 @@ class Autoreload:
     def __init__(self, pool: PoolService, shared: Shared) -> None:
         self._pool = pool
         self._shared = shared
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._folders: list[str] = []
+        self._ended = False
+        # Ends the thread that watches.
+        self._stop = threading.Event()
 
     def start(self) -> None:
         """
@@ -53,32 +55,47 @@ class Autoreload:
         if not self._shared.settings.autoreload:
             return
         try:
-            import watchfiles
+            import watchfiles  # noqa: F401
         except ImportError:
             _log.warn(
                 "{pool}: autoreload needs watchfiles: pip install 'svctree[reload]'",
                 pool=self._shared.name,
             )
             return
-        succession = self._pool.succession
-        assert succession is not None and succession.current is not None
-        folders = foldersToWatch(succession.current.files, self._shared.path)
-        self._thread = threading.Thread(
-            target=self._watch, args=(watchfiles, folders), daemon=True
-        )
-        self._thread.start()
+        self._follow()
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._ended = True
+        self._stop.set()
 
-    def _watch(self, watchfiles: Any, folders: list[str]) -> None:
+    def _follow(self) -> None:
+        """
+        Watch the folders of the generation that serves; a new one may have others.
+        """
+        succession = self._pool.succession
+        if self._ended or succession is None or succession.current is None:
+            return
+        folders = foldersToWatch(succession.current.files, self._shared.path)
+        if folders == self._folders:
+            return
+        self._folders = folders
+        # The one before goes on until it sees this, so that no change is missed.
+        self._stop.set()
+        self._stop = threading.Event()
+        threading.Thread(
+            target=self._watch, args=(folders, self._stop), daemon=True
+        ).start()
+
+    def _watch(self, folders: list[str], stop: threading.Event) -> None:
+        import watchfiles
+
         changes = watchfiles.watch(
             *folders,
             watch_filter=watchfiles.PythonFilter(),
             debounce=_DEBOUNCE * 10,
             step=_DEBOUNCE,
             rust_timeout=_POLL,
-            stop_event=self._stopped,
+            stop_event=stop,
             recursive=False,
             raise_interrupt=False,
         )
@@ -87,7 +104,7 @@ class Autoreload:
             self._shared.reactor.callFromThread(self._reload, paths)
 
     def _reload(self, paths: list[str]) -> None:
-        if self._stopped.is_set():
+        if self._ended:
             return
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         _log.info(
@@ -99,6 +116,7 @@ class Autoreload:
         d = maybeDeferred(self._pool.reload)
         # The pool has logged it, with the traceback.
         d.addErrback(lambda failure: failure.trap(PoolError) and None)
+        d.addCallback(lambda _: self._follow())
 
 
 def foldersToWatch(files: Iterable[str], path: Iterable[str]) -> list[str]:

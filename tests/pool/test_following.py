@@ -150,8 +150,9 @@ def test_noMoreProcesses(processes: Processes, site: Site) -> None:
 
 def test_autoreload(processes: Processes, site: Site) -> None:
     """
-    An edit is served within a moment; a syntax error is printed and the old code
-    serves on; so it is for a module that is imported only later.
+    An edit is served within a second, the best of three on a busy machine; a syntax
+    error is printed and the old code serves on; so it is for a module that is imported
+    only later.
     """
     pytest.importorskip("watchfiles", reason="needs watchfiles (extra svctree[reload])")
     (site.folder / "later.py").write_text("WORD = 'a'\n")
@@ -159,20 +160,44 @@ def test_autoreload(processes: Processes, site: Site) -> None:
     assert get(port)[0] == "1"
     idle = Client(port)
     idle.get()
-    for version in ("2", "3"):
+    took = []
+    for version in ("2", "3", "4"):
         begun = time.monotonic()
         site.version(version)
         waitUntil(lambda v=version: get(port)[0] == v, "the edit to be served")  # type: ignore[misc]
-        assert time.monotonic() - begun < 2.0
+        took.append(time.monotonic() - begun)
+    assert min(took) < 1.0, took
     site.write("def application(:\n")
     master.running.waitFor("(?s)reload failed, generation .*SyntaxError")
-    assert get(port)[0] == "3"
-    site.version("4")
-    waitUntil(lambda: get(port)[0] == "4", "the repaired code")
+    assert get(port)[0] == "4"
+    site.version("5")
+    waitUntil(lambda: get(port)[0] == "5", "the repaired code")
     before = get(port)[1]
     (site.folder / "later.py").write_text("WORD = 'b'\n")
     waitUntil(lambda: get(port)[1] != before, "another worker")
     idle.close()
+
+
+def test_autoreloadOfANewFolder(processes: Processes, site: Site) -> None:
+    """
+    A package that the application has only since an edit is watched, too.
+    """
+    pytest.importorskip("watchfiles", reason="needs watchfiles (extra svctree[reload])")
+    _, port = startMaster(processes, APP, site.folder, workers=1, autoreload=True)
+    package = site.folder / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("WORD = 'a'\n")
+    site.version("2", "import package")
+    waitUntil(lambda: get(port)[0] == "2", "the edit to be served")
+    # The thread that watches the folder has to begin.
+    number = iter(range(1000))
+    before = get(port)[1]
+
+    def again() -> bool:
+        (package / "__init__.py").write_text(f"WORD = {next(number)}\n")
+        return get(port)[1] != before
+
+    waitUntil(again, "another worker")
 
 
 def test_foldersToWatch(tmp_path: os.PathLike[str]) -> None:
