@@ -220,6 +220,8 @@ class Loop:
         self.connections.discard(connection)
         if self.acceptor.paused and self._mayAccept():
             self.acceptor.resume()
+        if self.relay is not None and self.relay.paused and self._mayAccept():
+            self.relay.resume()
 
     def _mayAccept(self) -> bool:
         """

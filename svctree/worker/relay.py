@@ -110,7 +110,7 @@ class Relay:
         """
         Begin to take connections.
         """
-        if not self._registered:
+        if not (self._registered or self.paused or self._loop.retiring):
             self._registered = True
             self._loop.handlers[self._fd] = self.take
             self._loop.epoll.register(self._fd, select.EPOLLIN | _EXCLUSIVE)
@@ -160,9 +160,13 @@ class Relay:
 
     def shareAll(self, events: Sequence[Event]) -> Sequence[Event]:
         """
-        As L{share}, for a worker that cannot begin with any request, nor soon.
+        As L{share}, for a worker that cannot begin with any request: it takes nothing
+        more, either, until L{start}.
         """
-        return self.share(events, True) if self._areOthers() else events
+        if not self._areOthers():
+            return events
+        self.stop()
+        return self.share(events, True)
 
     def share(self, events: Sequence[Event], busy: bool = False) -> Sequence[Event]:
         """
@@ -179,11 +183,8 @@ class Relay:
         for event in events:
             # What waits in the relay was there before all others.
             if event[0] == self._fd and self._registered:
-                if busy:
-                    self.poke()
-                else:
-                    busy = True
-                    left.append(event)
+                busy = True
+                left.append(event)
         for event in events:
             fd = event[0]
             if fd == self._fd:
@@ -294,10 +295,16 @@ class Relay:
         self.paused = True
         self._loop.wheel.arm(self, self._loop.now + _PAUSE)
 
-    def expired(self, now: float) -> None:
+    def resume(self) -> None:
+        """
+        A descriptor will be free when this returns: try again.
+        """
+        self._loop.wheel.disarm(self)
         self.paused = False
-        if not self._loop.retiring:
-            self.start()
+        self.start()
+
+    def expired(self, now: float) -> None:
+        self.resume()
 
 
 _READABLE = Connection.readable

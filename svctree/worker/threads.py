@@ -23,7 +23,7 @@ Guarantees:
   - At most C{maxthreads} requests run. When all do, a further thread keeps the house:
     signals, the channel, and clients that are slow to take their answers; and it goes
     on to accept and to read until C{maxqueue} requests wait for a thread. What comes
-    then waits in the kernel.
+    then waits in the kernel. Where there are other workers, these get all of it.
   - The number of spare threads stays between C{minspare} and C{maxspare}.
 """
 
@@ -303,6 +303,8 @@ class ThreadedLoop(Loop):
             if not self.retiring:
                 words[STATE] = State.BUSY if self._busy else State.IDLE
             self._countThreads()
+            if self.relay is not None and self._busy < self._limit:
+                self.relay.start()
             events = self.epoll.poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
             if not self.retiring:

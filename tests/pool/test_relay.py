@@ -76,7 +76,9 @@ def connected(port: int, count: int, others: list[int]) -> Iterator[list[Client]
 
 @pytest.mark.alone
 @pytest.mark.parametrize(
-    "keywords", [{"workers": 4}, {"workers": 2, "threads": 2}], ids=str
+    "keywords",
+    [{"workers": 4}, {"workers": 2, "threads": 2, "maxqueue": 2}],
+    ids=str,
 )
 def test_spread(processes: Processes, tmp_path: Path, keywords: dict[str, int]) -> None:
     """
@@ -141,23 +143,33 @@ def test_killed(processes: Processes, tmp_path: Path) -> None:
         busy.close()
 
 
-@pytest.mark.parametrize("end", ["stop", "reload", "drain", "scale 1"])
-def test_ends(processes: Processes, tmp_path: Path, end: str) -> None:
+def test_ends(processes: Processes, tmp_path: Path) -> None:
     """
     What is in the relay is served when workers end: by their successors, by those
     that stay, or by the last.
     """
     master, port, pids = serve(processes, tmp_path, workers=2)
-    with connected(port, 8, pids[1:]) as clients:
-        for client in clients:
-            client.get("/?0.01")
-        for client in clients:
-            client.send("/?0.1")
-        answer = master.send(end)
-        for client in clients:
-            assert client.answer().status == 200
-    if end != "stop":
+    for end in ("reload", "scale 1", "drain", "stop"):
+        with connected(port, 6, pids[1:]) as clients:
+            for client in clients:
+                client.get("/?0.01")
+            for client in clients:
+                client.send("/?0.1")
+            answer = master.send(end)
+            for client in clients:
+                assert client.answer().status == 200
+        if end == "stop":
+            assert master.running.wait() == 0
+            break
         assert "ok" in master.result(answer)
+        if end != "reload":
+            assert "ok" in master.call("scale 2" if end == "scale 1" else "reload")
+        pids = [
+            worker["pid"]
+            for worker in master.describe()["workers"]
+            if worker["state"] in ("idle", "busy")
+        ]
+        assert len(pids) == 2
 
 
 def test_reloads(processes: Processes, tmp_path: Path) -> None:
@@ -167,7 +179,7 @@ def test_reloads(processes: Processes, tmp_path: Path) -> None:
     """
     master, port, _pids = serve(processes, tmp_path, workers=2)
     with Load(port, keepAlive=12, closing=2, path="/?0.01") as load:
-        for _ in range(4):
+        for _ in range(3):
             assert "ok" in master.call("reload")
     assert load.lost == []
     assert len(load.answers) > 100

@@ -339,3 +339,24 @@ def test_retired() -> None:
             pass
         assert other._over()
         assert not select.select([workers.taken], [], [], 0)[0]
+
+
+def test_shareAll() -> None:
+    """
+    Who can begin with nothing gives everything away, and is not told any more of what
+    it could take; but where it is alone, it keeps what it has.
+    """
+    with Workers() as workers:
+        one = workers.loops[0]
+        client = workers.connect()
+        assert one.acceptor.take(workers.socket.fileno())
+        client.sendall(REQUEST)
+        events = workers.events(0, 1)
+        workers.slots[1].words[STATE] = State.RETIRING
+        assert workers.relay(0).shareAll(events) == events
+        workers.slots[1].words[STATE] = State.BUSY
+        assert list(workers.relay(0).shareAll(events)) == []
+        assert workers.turn(0, 0) == 0
+        workers.relay(0).start()
+        assert workers.turn(0, 0) == 1
+        readResponse(client)
