@@ -164,9 +164,10 @@ class Connection(Waiting):
         except WireError as error:
             self.refuse(error)
         except OSError as error:
-            # The disk that holds the bodies is full.
+            # The disk that holds the bodies is full, or descriptors have run out:
+            # an overload, which may be over when the client asks again.
             sys.stderr.write(f"svctree: a request was dropped: {error}\n")
-            self.refuse(RequestError(500, str(error)))
+            self.refuse(RequestError(503, str(error)))
         else:
             self._settle()
 

@@ -80,6 +80,13 @@ def fail(environ: dict[str, Any], start: Any, query: dict[str, str]) -> Any:
     raise RuntimeError("as asked")
 
 
+def errors(environ: dict[str, Any], start: Any, query: dict[str, str]) -> Any:
+    log = environ["fcgi.errors"]()
+    log.write("said to the front end\n")
+    start("200 OK", TEXT)
+    return [b"said"]
+
+
 def process(environ: dict[str, Any], start: Any, query: dict[str, str]) -> Any:
     start("200 OK", TEXT)
     names = sorted(os.listdir("/proc/self/fd"))
@@ -98,6 +105,7 @@ ACTS = {
         ignore,
         sleep,
         fail,
+        errors,
         process,
     )
 }

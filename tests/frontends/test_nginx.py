@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.frontends.checks import FrontEndChecks, site
+from tests.frontends.checks import FrontEndChecks, Site, site
 from tests.frontends.client import digest
 from tests.frontends.servers import FrontEnd, startNginx
 from tests.support.processes import Processes
@@ -69,6 +69,15 @@ class TestFastCGIKept(Nginx):
     file = "nginx-fastcgi-keepalive.conf"
     protocol = "fastcgi"
     kept = 8
+
+    def test_errors(self, site: Site) -> None:
+        """
+        What the application wants to have in nginx's error log is there, with nothing
+        wrong in the answer.
+        """
+        for _ in range(2):
+            assert site.client.act("errors").body == b"said"
+        assert 'FastCGI sent in stderr: "said to the front end' in site.front.errors
 
 
 class TestFastCGIUnbuffered(Nginx):

@@ -38,6 +38,8 @@ class Log:
 
     def addRequest(self, request: Request) -> None:
         environ = dict(request.environ)
+        # Each connection has its own.
+        environ.pop("fcgi.errors", None)
         stream: Any = environ.pop("wsgi.input", None)
         done = request.done and stream is None
         self.events.append(("request", environ, request.bodyLength, done))

@@ -7,6 +7,7 @@ tests/frontends.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -290,15 +291,16 @@ def test_11_orderOfTheAnswer() -> None:
 
 def test_12_stderr() -> None:
     """
-    12. STDERR is sent when asked for only, before the end of the request, and does
-    not disturb STDOUT.
+    12. STDERR is sent when the application asks for it only, before the end of the
+    request, and does not disturb STDOUT.
     """
     codec = fast.make()
-    codec.feed(fast.get())
-    data = codec.stderr(b"a warning\n") + codec.whole("200 OK", ANSWER, b"hi")
-    found = fast.records(data)
+    request: Any = codec.feed(fast.get())
+    request.environ["fcgi.errors"]().write("a warning\n")
+    found = fast.records(codec.whole("200 OK", ANSWER, b"hi"))
     assert found[0] == (Kind.STDERR, 1, b"a warning\n")
     assert found[1:] == fast.answered()
+    assert kinds(converse(codec, [fast.get()])) == ["request", "answer"]
 
 
 def test_13_form() -> None:

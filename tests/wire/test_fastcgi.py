@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svctree.wire.contract import Limits
+from svctree.wire.contract import ABORT, Limits
 from svctree.wire.fastcgi import (
     TRANSITIONS,
     Event,
@@ -305,14 +305,46 @@ def test_filterDataTooEarly() -> None:
     assert converse(make(), [data])[-1] == ("error", "UnexpectedRecord", b"")
 
 
-def test_stderr() -> None:
+def test_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Messages for the front end's log are records of STDERR.
+    Messages for the front end's log are records of STDERR ahead of what is sent next.
+    What comes too late, or is too much, goes to standard error.
     """
     codec = make()
-    codec.feed(get(7))
-    assert records(codec.stderr(b"oh")) == [(Kind.STDERR, 7, b"oh")]
+    request: Any = codec.feed(get(7, REQUEST_METHOD="HEAD"))
+    log = request.environ["fcgi.errors"]()
+    log.write("before\n")
+    found = records(codec.head("200 OK", ANSWER, -1))
+    assert found[0] == (Kind.STDERR, 7, b"before\n")
+    log.writelines(["one\n", "tw\u00f6\n"])
+    log.flush()
+    assert codec.piece(b"x") == b""
+    found = records(codec.end())
+    assert found[:2] == [(7, 7, b"one\n"), (7, 7, "tw\u00f6\n".encode())]
+    assert [kind for kind, _, _ in found[2:]] == [Kind.STDOUT, Kind.END_REQUEST]
+    log.write("late")
+    assert capsys.readouterr().err == "late"
     assert codec.interim(103) == b""
+    request = codec.feed(get(8))
+    log = request.environ["fcgi.errors"]()
+    for _ in range(3):
+        log.write("x" * 60_000)
+    assert len(capsys.readouterr().err) == 60_000
+    sent = records(codec.error(500))
+    assert sum(kind == Kind.STDERR for kind, _, _ in sent) == 2
+
+
+def test_stderrAborted() -> None:
+    """
+    Messages of a request that was aborted are not those of the next.
+    """
+    codec = make()
+    request: Any = codec.feed(get())
+    request.environ["fcgi.errors"]().write("of the first")
+    assert codec.feed(renderRecord(Kind.ABORT_REQUEST, 1)) is ABORT
+    while codec.nextEvent() is not None:
+        pass
+    assert converse(codec, [get()])[-1][1] == converse(make(), [get()])[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,7 @@ class FastCGICodec(FastCGIStreams):
     def _onAbort(self, content: bytes) -> Marker:
         self._state = advance(self._state, Event.ABORT)
         self._dropParams()
+        self._notes = b""
         self._pending = Reply(renderEnd(self._requestID, Status.REQUEST_COMPLETE))
         if not self.keepAlive:
             self._over = "the request was aborted"

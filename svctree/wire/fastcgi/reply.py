@@ -2,13 +2,17 @@
 The output side of a FastCGI connection.
 
 Always in this order: records of STDOUT, the empty one that ends it, END_REQUEST, and
-nothing after that. STDERR may come in between, but never after.
+nothing after that. STDERR comes before what is sent next of these, never after them,
+and only when an application asks for it.
 """
 
 from __future__ import annotations
 
+import sys
+
 from svctree.wire.cgireply import bodiless, errorPage, responseHead, wholeAnswer
 from svctree.wire.contract import Fields
+from svctree.wire.fastcgi.errors import FrontEndLog
 from svctree.wire.fastcgi.records import (
     HEADER,
     MAX_CONTENT,
@@ -23,6 +27,8 @@ from svctree.wire.fastcgi.states import Event, State, advance
 __all__ = ["FastCGIReply"]
 
 _PREFIX = b"Status: "
+
+_MAX_NOTES = 65536
 
 # The end of STDOUT and the request, by request id. Front ends use 1 and little else.
 _tails: dict[int, bytes] = {}
@@ -56,6 +62,7 @@ class FastCGIReply:
         "_have",
         "_head",
         "_mute",
+        "_notes",
         "_open",
         "_requestID",
         "_state",
@@ -80,6 +87,8 @@ class FastCGIReply:
         # STDIN of the request in hand has not ended. To close a connection while its
         # peer still sends would reset it, and cost the peer the answer.
         self._open = False
+        # Records of STDERR that wait for the next ones of STDOUT.
+        self._notes = b""
         self.keepAlive = True
         self.idle = True
 
@@ -96,14 +105,16 @@ class FastCGIReply:
         data = wholeAnswer(_PREFIX, status, fields, body, not self._head)
         size = len(data)
         requestID = self._requestID
+        if self._notes or size > MAX_CONTENT:
+            data = self._noted(renderStream(Kind.STDOUT, requestID, data))
+            self._answered()
+            return data + _tail(requestID)
         self._answered()
-        if size <= MAX_CONTENT:
-            return b"%b%b%b" % (
-                HEADER.pack(1, Kind.STDOUT, requestID, size, 0),
-                data,
-                _tail(requestID),
-            )
-        return renderStream(Kind.STDOUT, requestID, data) + _tail(requestID)
+        return b"%b%b%b" % (
+            HEADER.pack(1, Kind.STDOUT, requestID, size, 0),
+            data,
+            _tail(requestID),
+        )
 
     def head(self, status: str, fields: Fields, length: int) -> bytes:
         without = bodiless(status)
@@ -112,26 +123,41 @@ class FastCGIReply:
             length = -1
         elif fields.contentLength >= 0:
             length = fields.contentLength
-        return renderStream(
-            Kind.STDOUT,
-            self._requestID,
-            responseHead(_PREFIX, status, fields, length),
-        )
+        data = responseHead(_PREFIX, status, fields, length)
+        return self._noted(renderStream(Kind.STDOUT, self._requestID, data))
 
     def piece(self, data: bytes) -> bytes:
         if self._bare:
             return b""
-        return renderStream(Kind.STDOUT, self._requestID, data)
+        return self._noted(renderStream(Kind.STDOUT, self._requestID, data))
 
     def end(self) -> bytes:
+        notes = self._noted(b"")
         self._answered()
-        return _tail(self._requestID)
+        return notes + _tail(self._requestID)
 
-    def stderr(self, data: bytes) -> bytes:
+    def errors(self) -> FrontEndLog:
         """
-        Render a message for the front end's error log; not after L{end}.
+        @return: C{wsgi.errors} for an application whose messages are to go to the
+            front end's error log; it has this method as C{fcgi.errors}.
         """
-        return renderStream(Kind.STDERR, self._requestID, data)
+        return FrontEndLog(self.stderr, sys.stderr)
+
+    def stderr(self, data: bytes) -> bool:
+        """
+        Send a message for the front end's error log along with what comes next.
+
+        @return: whether it will be sent: there is an answer under way, and not too
+            much has been said already.
+        """
+        if self._state == State.IDLE or len(self._notes) > _MAX_NOTES:
+            return False
+        self._notes += renderStream(Kind.STDERR, self._requestID, data)
+        return True
+
+    def _noted(self, data: bytes) -> bytes:
+        notes, self._notes = self._notes, b""
+        return notes + data
 
     def interim(self, status: int, block: bytes = b"") -> bytes:
         """
@@ -151,6 +177,7 @@ class FastCGIReply:
         self._state = State.IDLE
         return b"".join(
             (
+                self._noted(b""),
                 renderStream(Kind.STDOUT, requestID, page),
                 renderRecord(Kind.STDOUT, requestID),
                 renderEnd(requestID, verdict),

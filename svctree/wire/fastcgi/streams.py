@@ -106,9 +106,10 @@ class FastCGIStreams(FastCGIReply):
             # It was read before, and has no body.
             self._state = _ALONE
             self._head = known.isHead
-            environ = {**self._template, **known.variables}
+            environ = {**self._template, **known.variables, "fcgi.errors": self.errors}
             return Request(environ, 0, True, False, known.line)
         environ, length, line, self._head, own = reader.read(params, self._template)
+        environ["fcgi.errors"] = self.errors
         self._declared = length
         if self._role == Role.FILTER:
             # It reads its two streams one after the other.
