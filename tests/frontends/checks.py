@@ -21,14 +21,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.frontends.client import Answer, Client, digest
+from tests.frontends.client import Answer, Client, KeptClient, digest
 from tests.frontends.servers import FrontEnd, freePort, listing, startService
 from tests.support.processes import Processes, Running, childrenOf, waitUntil
 
 __all__ = ["FrontEndChecks", "Site", "site"]
 
-MIXED = 10_000
-CLIENTS = 8
+MIXED = int(os.environ.get("SVCTREE_TEST_MIXED", 0))
+"""So many mixed requests behind each front end, and not as many as its class says."""
 
 DROPPED = (
     "HTTP_CONTENT_LENGTH",
@@ -51,12 +51,13 @@ class Site:
         folder: Path,
         front: FrontEnd,
         service: Running | None,
+        patience: float,
     ) -> None:
         self.processes = processes
         self.folder = folder
         self.front = front
         self.service = service
-        self.client = Client(front.port)
+        self.client = Client(front.port, patience=patience)
 
     def worker(self) -> tuple[int, int]:
         """
@@ -79,12 +80,13 @@ class Configuration:
     @cvar protocol: between front end and workers.
     @cvar tcp: they meet on a port, not on a unix socket.
     @cvar location: what a listing has for the root, and the same for a prefix.
+    @cvar patience: seconds that a client waits for an answer.
     """
 
     file: ClassVar[str]
     protocol: ClassVar[str]
     tcp: ClassVar[bool] = False
-    extra: ClassVar[tuple[str, ...]] = ()
+    patience: ClassVar[float] = 20.0
     location: ClassVar[dict[str, str]]
 
     @classmethod
@@ -120,7 +122,7 @@ class Configuration:
             text = listing(cls.file, changes)
             service = cls.start(processes, folder, listen, options)
             front = cls.front(processes, folder, text)
-            yield Site(processes, folder, front, service)
+            yield Site(processes, folder, front, service, cls.patience)
         finally:
             list(processes.close())
             shutil.rmtree(folder, ignore_errors=True)
@@ -152,8 +154,9 @@ class FrontEndChecks(Configuration):
     @cvar reloads: whether there is a pool to reload.
     @cvar streams: pieces arrive as they are produced.
     @cvar oneProcess: the same worker answers every request.
-    @cvar requests: how many of all sorts.
+    @cvar requests: how many of all sorts, when nobody says.
     @cvar clients: how many ask at the same time.
+    @cvar keepsClients: connections of clients end when the front end has said so.
     @cvar aborts: how many of each sort.
     @cvar kept: connections that the front end keeps open when nobody asks.
     """
@@ -164,9 +167,10 @@ class FrontEndChecks(Configuration):
     streams: ClassVar[bool] = False
     oneProcess: ClassVar[bool] = True
     kept: ClassVar[int] = 0
-    requests: ClassVar[int] = MIXED
+    requests: ClassVar[int] = 10_000
+    keepsClients: ClassVar[bool] = True
     aborts: ClassVar[int] = 20
-    clients: ClassVar[int] = CLIENTS
+    clients: ClassVar[int] = 8
 
     def test_query(self, site: Site) -> None:
         """
@@ -383,9 +387,10 @@ class FrontEndChecks(Configuration):
         descriptor, no stuck worker.
         """
         before = site.worker()
+        requests = MIXED or self.requests
         with concurrent.futures.ThreadPoolExecutor(self.clients) as pool:
             shares = [
-                pool.submit(self.share, site, number, self.requests // self.clients)
+                pool.submit(self.share, site, number, requests // self.clients)
                 for number in range(self.clients)
             ]
             wrong = [error for share in shares for error in share.result()]
@@ -399,25 +404,30 @@ class FrontEndChecks(Configuration):
 
         @return: what was wrong.
         """
-        dice = random.Random(seed)
+        if not self.keepsClients:
+            return self._mixed(site.client, random.Random(seed), count)
+        with contextlib.closing(KeptClient(site.front.port)) as client:
+            return self._mixed(client, random.Random(seed), count)
+
+    def _mixed(self, client: Client, dice: random.Random, count: int) -> list[str]:
         wrong = []
         data = dice.randbytes(100_000)
         for _ in range(count):
             kind = dice.random()
             if kind < 0.80:
                 size = dice.choice((0, 5, 300, 20_000))
-                right = site.client.act("size", n=size).body == b"x" * size
+                right = client.act("size", n=size).body == b"x" * size
             elif kind < 0.90:
                 body = data[: dice.choice((1, 1000, 100_000))]
-                right = site.client.ask("/?act=body", "POST", body).text == digest(body)
+                right = client.ask("/?act=body", "POST", body).text == digest(body)
             elif kind < 0.95 and self.chunkedStatus == (200,):
                 body = data[: dice.choice((1, 1000, 100_000))]
-                answer = site.client.ask("/?act=body", "POST", iter([body]))
+                answer = client.ask("/?act=body", "POST", iter([body]))
                 right = answer.text == digest(body)
             elif kind < 0.98:
-                right = site.client.act("stream", n=3).body.startswith(b"0\n")
+                right = client.act("stream", n=3).body.startswith(b"0\n")
             else:
-                site.client.abort(
+                client.abort(
                     b"POST @/?act=body HTTP/1.1\r\nHost: x\r\n"
                     b"Content-Length: 100000\r\n\r\n" + data[:50_000]
                 )
@@ -426,13 +436,13 @@ class FrontEndChecks(Configuration):
                 wrong.append(f"{kind}")
         return wrong
 
-    def test_reload(self) -> None:
+    def test_reload(self, site: Site) -> None:
         """
         Three reloads under load lose nothing.
         """
         if not self.reloads:
             pytest.skip("the front end starts the application itself")
-        with self.running() as site, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
             ended: list[bool] = []
             clients = [pool.submit(_ask, site.client, ended) for _ in range(4)]
             try:

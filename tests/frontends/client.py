@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["Answer", "Client", "digest"]
+__all__ = ["Answer", "Client", "KeptClient", "digest"]
 
 
 def digest(data: bytes) -> str:
@@ -52,11 +52,13 @@ class Client:
     Asks one front end.
 
     @ivar prefix: what every path begins with.
+    @ivar patience: seconds to wait for something to happen.
     """
 
-    def __init__(self, port: int, prefix: str = "") -> None:
+    def __init__(self, port: int, prefix: str = "", patience: float = 20.0) -> None:
         self.port = port
         self.prefix = prefix
+        self.patience = patience
 
     def ask(
         self,
@@ -64,13 +66,11 @@ class Client:
         method: str = "GET",
         body: bytes | Iterable[bytes] | None = None,
         fields: Mapping[str, str] | None = None,
-        timeout: float = 20.0,
     ) -> Answer:
         """
         @param body: an iterable is sent in chunks.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout)
-        with contextlib.closing(connection):
+        with self._connected() as connection:
             chunked = body is not None and not isinstance(body, bytes)
             connection.request(
                 method,
@@ -81,6 +81,13 @@ class Client:
             )
             return Answer(connection.getresponse())
 
+    def _connected(
+        self,
+    ) -> contextlib.AbstractContextManager[http.client.HTTPConnection]:
+        return contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, self.patience)
+        )
+
     def act(self, act: str, **query: object) -> Answer:
         """
         Ask for what the application calls by this name.
@@ -88,12 +95,11 @@ class Client:
         more = "".join(f"&{name}={value}" for name, value in query.items())
         return self.ask(f"/?act={act}{more}")
 
-    def pieces(self, target: str, timeout: float = 20.0) -> Iterator[bytes]:
+    def pieces(self, target: str) -> Iterator[bytes]:
         """
         @return: an answer's body as it arrives.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout)
-        with contextlib.closing(connection):
+        with self._connected() as connection:
             connection.request("GET", self.prefix + target)
             response = connection.getresponse()
             while data := response.read1(65536):
@@ -107,3 +113,23 @@ class Client:
             sock.sendall(data.replace(b"@", self.prefix.encode()))
             linger = b"\1\0\0\0\0\0\0\0"
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+class KeptClient(Client):
+    """
+    Asks on one connection, as long as the front end keeps it: for many requests, of
+    which this way half the time is not spent on connecting.
+    """
+
+    def __init__(self, port: int, prefix: str = "", patience: float = 20.0) -> None:
+        super().__init__(port, prefix, patience)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, patience)
+
+    def _connected(
+        self,
+    ) -> contextlib.AbstractContextManager[http.client.HTTPConnection]:
+        # It connects anew when the other end has said that it would close.
+        return contextlib.nullcontext(self._connection)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -20,6 +20,8 @@ class Apache(FrontEndChecks):
     """
 
     tcp = True
+    # When it is busy it closes idle connections without a word (mpm_event).
+    keepsClients = False
     # One for each of Apache's threads.
     kept = 32
     modules: ClassVar[dict[str, str]]
