@@ -20,6 +20,16 @@ __all__ = ["SCGICodec", "SCGIError", "SCGIFactory", "takeVariables"]
 
 _COMMA = 44
 
+_SINGLE = frozenset(
+    (
+        "HTTP_CONTENT_LENGTH",
+        "HTTP_CONTENT_TYPE",
+        "HTTP_HOST",
+        "HTTP_TRANSFER_ENCODING",
+    )
+)
+"""Fields of which a lawful request has one (RFC 9112, 3.2, 6.1, 6.3; RFC 9110, 8.3)."""
+
 
 class SCGIError(NotSpoken):
     """
@@ -80,13 +90,13 @@ def takeVariables(block: bytes, text: str) -> dict[str, str]:
 
 def _repeated(parts: list[str]) -> dict[str, str]:
     # The specification allows no name twice, and it is a way to smuggle: which
-    # CONTENT_LENGTH counts? Only the fields of the client are another matter: nginx
-    # before 1.23 hands on as many as the client sent, and to refuse them would be to
-    # refuse lawful requests.
+    # CONTENT_LENGTH counts? Only the fields of the client are another matter, but for
+    # those of which there is one: nginx before 1.23 hands on as many as the client
+    # sent, and to refuse them would be to refuse lawful requests.
     pairs = list(zip(parts[::2], parts[1::2], strict=True))
     seen: set[str] = set()
     for name, _ in pairs:
-        if name in seen and name[:5] != "HTTP_":
+        if name in seen and (name[:5] != "HTTP_" or name in _SINGLE):
             raise SCGIError(f"{name[:40]!r} twice in the head")
         seen.add(name)
     return joinRepeated(pairs)

@@ -39,6 +39,9 @@ def test_everyBehaviourIsTested() -> None:
     page = (TOP / "docs" / "explanation" / "gateways.rst").read_text()
     listed = [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)]
     assert listed == list(range(1, 23))
+    for path, name in re.findall(r"``(tests/\S+?)::(\w+)``", page):
+        found = re.search(rf"(def|class) {name}\b", (TOP / path).read_text())
+        assert found, f"{path} has no {name}"
     tests = (TOP / "tests" / "wire" / "test_behaviours.py").read_text()
     named = {int(number) for number in re.findall(r"def test_(\d\d)_", tests)}
     assert named == set(listed)

@@ -361,6 +361,7 @@ def test_15_netstringLength(length: str) -> None:
         "CONTENT_LENGTH\0000\0SCGI\0001\0\0b\0",
         "CONTENT_LENGTH\0000\0SCGI\0001\0A\0b\0A\0b\0",
         "CONTENT_LENGTH\0000\0SCGI\0001\0CONTENT_LENGTH\0001\0",
+        "CONTENT_LENGTH\0000\0SCGI\0001\0HTTP_HOST\0a\0HTTP_HOST\0a\0",
         "",
     ],
 )
@@ -386,7 +387,7 @@ def test_15_comma() -> None:
 
 def test_15_repeatedFieldsOfTheClient() -> None:
     """
-    15. ... but for fields that the client repeated: nginx before 1.23 hands each of
+    15. ... but for fields that the client may repeat: nginx before 1.23 hands each of
     them on, and they mean what their joint value means.
     """
     fields = "HTTP_A\0x\0HTTP_A\0y\0HTTP_COOKIE\0a=1\0HTTP_COOKIE\0b=2\0"
