@@ -35,7 +35,7 @@ __all__ = ["OrphanLimit"]
 # are the ones that applications leave alone.
 _LEAST_ALARM = 35
 
-# Loaded by the zygote, once: C functions as handlers cannot be had in another way.
+# A C function as a handler cannot be had in another way.
 _library = None
 with contextlib.suppress(ImportError, AttributeError, OSError, MemoryError):
     import ctypes
@@ -57,11 +57,24 @@ class OrphanLimit:
         """
         self._line = line
         self._seconds = max(0.1, seconds)
+        self._alarm = 0
+
+    def prepare(self) -> None:
+        """
+        In the zygote: set the handler that its workers inherit. They would have to
+        load for it what they share so.
+        """
+        number = min(max(_LEAST_ALARM, round(self._seconds)), signal.SIGRTMAX)
+        if number == SLOW_SIGNAL:
+            number += 1
+        if _library is not None and hasattr(fcntl, "F_SETSIG"):
+            _library.signal(number, ctypes.cast(_library.alarm, ctypes.c_void_p))
+            self._alarm = number
 
     def listen(self) -> Callable[[], None]:
         """
-        Have the kernel tell of the end of the line. Nothing happens on systems that
-        cannot.
+        In a worker: have the kernel tell of the end of the line. Nothing happens on
+        systems that cannot.
 
         @return: undoes it in a forked child, as far as it would harm anybody.
         """
@@ -73,20 +86,10 @@ class OrphanLimit:
         os.dup2(own, self._line, inheritable=False)
         os.close(own)
         _askForSignal(self._line)
-        return self._listenInC()
-
-    def _listenInC(self) -> Callable[[], None]:
-        if _library is None:
+        if not self._alarm:
             return lambda: None
-        number = min(max(_LEAST_ALARM, round(self._seconds)), signal.SIGRTMAX)
-        if number == SLOW_SIGNAL:
-            number += 1
-        try:
-            own = _reopened(self._line)
-            fcntl.fcntl(own, fcntl.F_SETSIG, number)
-        except (AttributeError, OSError):
-            return lambda: None
-        _library.signal(number, ctypes.cast(_library.alarm, ctypes.c_void_p))
+        own = _reopened(self._line)
+        fcntl.fcntl(own, fcntl.F_SETSIG, self._alarm)
         _askForSignal(own)
         return lambda: os.close(own)
 

@@ -60,6 +60,7 @@ class Worker:
         number: int,
         channel: Channel,
         line: int,
+        limit: OrphanLimit,
         sockets: Sequence[socket.socket],
         relay: Sequence[socket.socket],
         application: Callable[..., Any] | None,
@@ -70,6 +71,7 @@ class Worker:
         @param number: which of them is this worker's.
         @param relay: where workers pass connections on; empty where there is one.
         @param line: the read end of the pipe that ends with the master.
+        @param limit: of the time that is left then.
         @param application: already imported, or L{None}: import it here.
         @param belongings: what children of the application do not get.
         """
@@ -80,7 +82,7 @@ class Worker:
         self._relay = relay
         self._channel = channel
         self._line = line
-        self._limit = OrphanLimit(line, float(self._settings["gracefulTimeout"]))
+        self._limit = limit
         self._sockets = sockets
         self._application = application
         self._accessLog: AccessLog | None = None

@@ -39,6 +39,7 @@ from svctree.worker.imported import (
     takeBack,
     threads,
 )
+from svctree.worker.limit import OrphanLimit
 from svctree.worker.process import Worker, setTitle
 from svctree.worker.strays import Belongings
 
@@ -71,6 +72,7 @@ class Zygote:
             lambda: os.close(LINE),
             *(sock.close for sock in (*self._sockets, *self._relay)),
         ]
+        self._limit = OrphanLimit(LINE, float(boot.settings["gracefulTimeout"]))
         self._application: object | None = None
         self._children = Children()
         self._channels: dict[int, int] = {}
@@ -121,6 +123,7 @@ class Zygote:
         @param orders: what has been received already.
         """
         takeBack()
+        self._limit.prepare()
         wake, self._wakeWrite = os.pipe()
         for fd in (wake, self._wakeWrite):
             os.set_blocking(fd, False)
@@ -211,6 +214,7 @@ class Zygote:
                 slot,
                 theirs,
                 LINE,
+                self._limit,
                 self._sockets,
                 self._relay,
                 self._application,  # type: ignore[arg-type]
