@@ -93,8 +93,10 @@ def _tcp(text: str) -> TCPAddress:
         if not _V6.fullmatch(host):
             raise ValueError(f"[{host}] is no IPv6 address")
     else:
+        if not text:
+            raise ValueError("the port is missing, as in tcp:8080")
         host, colon, port = text.rpartition(":")
-        if not colon:
+        if not colon or text.endswith("]"):
             raise ValueError(f"the port is missing, as in {text}:8080")
         if ":" in host:
             raise ValueError(f"an IPv6 address goes in brackets, as in [{host}]:{port}")
@@ -119,6 +121,8 @@ def _unix(text: str) -> UnixAddress | AbstractAddress:
         return AbstractAddress(text[1:])
     permitted = _PERMISSION.fullmatch(text)
     if permitted is None:
+        if text.startswith("(") and text.endswith(")"):
+            raise ValueError(f"the path is missing, as in app.sock{text}")
         return UnixAddress(text)
     path, inside = permitted.groups()
     mode, comma, owners = inside.partition(",")

@@ -198,7 +198,7 @@ class Inheritance:
         if kind is StandardInput.CLOSED:
             raise NotInherited(shown, f"descriptor {fd} is not open", self.render())
         if kind is not StandardInput.LISTENING:
-            raise NotListening(shown, fd, kind.value)
+            raise NotListening(shown, fd, _whatIs(fd, kind))
         self._claimed.add(fd)
         if fd > 2:
             os.set_inheritable(fd, False)
@@ -224,7 +224,7 @@ class Inheritance:
     def _show(self, fd: int) -> str:
         name = self.names.get(fd, "")
         kind = _kindOf(fd)
-        what = kind.value
+        what = _whatIs(fd, kind)
         if kind is StandardInput.LISTENING:
             with socket.socket(fileno=os.dup(fd)) as sock:
                 what = nameOf(sock)
@@ -233,6 +233,18 @@ class Inheritance:
 
 def _kindOf(fd: int) -> StandardInput:
     return standardInput(fd)
+
+
+def _whatIs(fd: int, kind: StandardInput) -> str:
+    """
+    @return: C{kind} for people, who may wonder why a socket is none.
+    """
+    if kind is not StandardInput.OTHER or not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return kind.value
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        if sock.type != socket.SOCK_STREAM:
+            return "a socket of another type"
+    return "a stream socket that does not listen"
 
 
 def _familyOf(fd: int) -> int:

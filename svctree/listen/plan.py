@@ -71,17 +71,20 @@ class Want:
 class Overlap:
     """
     A socket that is not bound, because another serves it.
+
+    @ivar address: how the other one is configured, where that makes a difference.
     """
 
     dropped: Endpoint
     kept: Endpoint
+    address: str = ""
 
     def __str__(self) -> str:
+        what = f"is included in {self.kept.render()}"
         if self.dropped == self.kept:
-            return f"{self.dropped.render()} is given twice: one socket"
-        return (
-            f"{self.dropped.render()} is included in {self.kept.render()}: one socket"
-        )
+            what = "is given twice"
+        as_ = f", as {self.address}" if self.address else ""
+        return f"{self.dropped.render()} {what}: one socket{as_}"
 
 
 def _lookUp(host: str) -> list[tuple[int, str]]:
@@ -154,32 +157,41 @@ def plan(
         was dropped.
     """
     wants = [resolve(address, lookUp) for address in addresses]
-    every = [endpoint for want in wants for endpoint in want.endpoints]
-    kept: list[Endpoint] = []
+    every = [(endpoint, want) for want in wants for endpoint in want.endpoints]
+    kept: list[tuple[Endpoint, Want]] = []
     overlaps: list[Overlap] = []
     # The wide ones first, and a true path before a symbolic link to it: what is
-    # dropped is then always the narrower, whatever the order of the addresses.
-    for endpoint in sorted(every, key=_width):
-        wider = next((one for one in kept if includes(one, endpoint)), None)
-        if wider is None:
-            kept.append(endpoint)
+    # dropped is then always the narrower, whatever the order of the addresses. And a
+    # permission counts, wherever it is given.
+    for endpoint, want in sorted(
+        every, key=lambda one: (_width(one[0]), _isOpen(one[1]))
+    ):
+        for wider, owner in kept:
+            if includes(wider, endpoint):
+                differs = _permission(owner) != _permission(want)
+                shown = owner.address.render() if differs else ""
+                overlaps.append(Overlap(endpoint, wider, shown))
+                break
         else:
-            overlaps.append(Overlap(endpoint, wider))
-    left: list[Want] = []
-    for want in wants:
-        mine = tuple(e for e in want.endpoints if _take(kept, e))
-        left.append(attrs.evolve(want, endpoints=mine))
-    return left, overlaps
+            kept.append((endpoint, want))
+    return [
+        attrs.evolve(want, endpoints=tuple(one for one, owner in kept if owner is want))
+        for want in wants
+    ], overlaps
+
+
+def _permission(want: Want) -> tuple[object, ...] | None:
+    address = want.address
+    if isinstance(address, UnixAddress):
+        return address.mode, address.owner, address.group
+    return None
+
+
+def _isOpen(want: Want) -> bool:
+    return _permission(want) == (None, None, None)
 
 
 def _width(endpoint: Endpoint) -> int:
     if endpoint.family == socket.AF_UNIX:
         return int(os.path.realpath(endpoint.host) != endpoint.host)
     return int(endpoint.host not in ("0.0.0.0", "::"))
-
-
-def _take(kept: list[Endpoint], endpoint: Endpoint) -> bool:
-    if endpoint not in kept:
-        return False
-    kept.remove(endpoint)
-    return True

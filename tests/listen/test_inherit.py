@@ -168,8 +168,11 @@ def test_noStream(sockets: dict[str, socket.socket]) -> None:
     inheritance = passed(sockets, "datagram")
     with pytest.raises(NotListening) as caught:
         adopt(inheritance, "systemd:datagram")
-    assert caught.value.found == "no stream socket"
+    assert caught.value.found == "a socket of another type"
     end(inheritance)
+    with socket.socket() as silent, pytest.raises(NotListening) as caught:
+        adopt(inheritance, f"fd:{silent.fileno()}")
+    assert caught.value.found == "a stream socket that does not listen"
 
 
 def test_descriptor(sockets: dict[str, socket.socket]) -> None:

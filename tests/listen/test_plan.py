@@ -114,6 +114,22 @@ def test_twice(text: str) -> None:
     assert len(notices) == 1 and "given twice" in notices[0]
 
 
+def test_permissionCounts() -> None:
+    """
+    Where one of them names a permission it holds, wherever it stands, and where both
+    do, the first; the notice says which.
+    """
+    for texts, kept in [
+        (("/run/a", "/run/a(600)"), "/run/a(600)"),
+        (("/run/a(600)", "/run/a"), "/run/a(600)"),
+        (("/run/a(600)", "/run/a(660)"), "/run/a(600)"),
+    ]:
+        wants, (overlap,) = plan([parseAddress(text) for text in texts], lookUp)
+        (address,) = [want.address for want in wants if want.endpoints]
+        assert address == parseAddress(kept)
+        assert str(overlap).endswith(f"one socket, as unix:{kept}")
+
+
 def test_symbolicLinks(tmp_path: Path) -> None:
     """
     The same path through a symbolic link, to its folder or to itself, is one
