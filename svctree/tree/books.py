@@ -13,15 +13,17 @@ from twisted.python.failure import Failure
 
 from svctree.tree import audience, events
 from svctree.tree.adapters import Adapter, adapterFor
-from svctree.tree.children import NOTHING, Children, TreeContainer, Walk
+from svctree.tree.children import Children
 from svctree.tree.errors import StartInterrupted
 from svctree.tree.leaf import Service
 from svctree.tree.order import Order
 from svctree.tree.paths import join, keyOf
+from svctree.tree.register import TreeContainer
 from svctree.tree.results import asDeferred
 from svctree.tree.shutdown import ChildStop, Shutdown
 from svctree.tree.startup import Startup
 from svctree.tree.states import STATE_OF, TO_BE_STOPPED, Record, State
+from svctree.tree.walk import NOTHING, Walk
 
 _log = Logger()
 
@@ -134,11 +136,9 @@ class Books(Service, TreeContainer):
 
             adapter = kind(service, report, self._supervises, later)
             self._adapters[id(service)] = adapter
-            self._children.nested += 1
 
     def _unadapt(self, service: Any) -> None:
-        if self._adapters.pop(id(service), None) is not None:
-            self._children.nested -= 1
+        self._adapters.pop(id(service), None)
 
     def _callee(self, service: Any) -> Any:
         """
@@ -306,7 +306,7 @@ class Books(Service, TreeContainer):
         @return: whether somebody wants to know of transitions of the children that
             are no failures; these are told in any case.
         """
-        return audience.listens(self, len(self._children.places) <= MANY)
+        return audience.listens(self, len(self._children.entries) <= MANY)
 
     def _unheard(self, failure: Failure) -> None:
         """

@@ -19,12 +19,13 @@ from zope.interface import implementer
 
 from svctree.interfaces import IPlacing
 from svctree.tree.books import noteWhere
-from svctree.tree.children import Children, TreeContainer
+from svctree.tree.children import Children
 from svctree.tree.errors import Shutdown as GoneDown
 from svctree.tree.errors import StopTree
 from svctree.tree.introspection import Introspection
 from svctree.tree.order import Order
 from svctree.tree.paths import join, keyOf
+from svctree.tree.register import TreeContainer
 from svctree.tree.states import Record
 
 _log = Logger()

@@ -10,11 +10,11 @@ from typing import Any
 from twisted.application.service import IServiceCollection
 from twisted.python.reflect import qual
 
-from svctree.tree.children import TreeContainer
 from svctree.tree.errors import NoSuchService
 from svctree.tree.events import sayReason
 from svctree.tree.membership import Membership
 from svctree.tree.paths import join, keyOf
+from svctree.tree.register import TreeContainer
 from svctree.tree.states import State
 
 

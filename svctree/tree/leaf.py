@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from svctree.interfaces import IServiceState
-from svctree.tree.children import TreeContainer
 from svctree.tree.errors import DuplicateName, NameIsFixed, NameRefused, NotAChild
 from svctree.tree.paths import epoch, pathOf
+from svctree.tree.register import Resident, TreeContainer
 from svctree.tree.shutdown import ChildStop, leaves, leaving
 from svctree.tree.states import State
 
@@ -24,7 +24,7 @@ _log = Logger()
 
 
 @implementer(IServiceState)
-class Service(_twisted.Service):
+class Service(Resident, _twisted.Service):
     """
     The base of services: Twisted's, with a place in the tree and a voice.
 
@@ -39,6 +39,7 @@ class Service(_twisted.Service):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state.pop("running", None)
+        state.pop("_position", None)
         return state
 
     @property

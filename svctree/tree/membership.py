@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from svctree.tree.adapters import adapterFor, unadapted
 from svctree.tree.books import noteWhere
-from svctree.tree.children import TreeContainer
 from svctree.tree.errors import (
     AlreadyAChild,
     CycleOfParents,
@@ -24,6 +23,7 @@ from svctree.tree.errors import (
 )
 from svctree.tree.order import Order
 from svctree.tree.paths import epoch, join, keyOf, pathOf
+from svctree.tree.register import TreeContainer
 from svctree.tree.results import Waiters, asDeferred
 from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leaving
 from svctree.tree.starting import Starting
@@ -60,7 +60,7 @@ class Membership(Starting):
             if above is service:
                 raise CycleOfParents(_chain(self, service))
             above = getattr(above, "parent", None)
-        if id(service) in self._children.places:
+        if self._children.find(service) >= 0:
             raise AlreadyAChild(pathOf(service))
         name = service.name
         if name is not None:
@@ -83,8 +83,7 @@ class Membership(Starting):
         owner = service.parent
         epoch.number += 1
         if (
-            id(service) in children.places
-            or self.parent is not None
+            self.parent is not None
             or service is self
             or owner is not self
             or (name is not None and (name in self.namedServices or name == ""))
@@ -97,11 +96,10 @@ class Membership(Starting):
             except TreeError:
                 self._letGo(service)
                 raise
-        if name is None:
-            children.add(service, 0)
-        else:
+        if not children.add(service, 0 if name is None else 1):
+            raise AlreadyAChild(pathOf(service))
+        if name is not None:
             self.namedServices[name] = service
-            children.add(service, 1)
         if owner is None:
             service.parent = self
         if type(service) not in unadapted and adapterFor(type(service)) is not None:
@@ -167,7 +165,7 @@ class Membership(Starting):
             self._detach(service)
             raise
         starting = None if result is None else asDeferred(result)
-        position = children.places.get(id(service), -1)
+        position = children.find(service)
         if position < 0 or children.states[position] != Record.STARTING:
             self._startInVain(service, starting)
             return None

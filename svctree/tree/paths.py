@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from svctree.tree.children import TreeContainer
+from svctree.tree.register import TreeContainer
 
 
 def keyOf(container: Any, service: Any) -> str:

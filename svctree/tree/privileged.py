@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any
 
 from svctree.tree.books import Calls, inWalk, isInherited
-from svctree.tree.children import NOTHING
 from svctree.tree.errors import PrivilegedPhaseIsSynchronous
 from svctree.tree.paths import join, keyOf
 from svctree.tree.results import asDeferred, drive
 from svctree.tree.states import Record
 from svctree.tree.stopping import Stopping
+from svctree.tree.walk import NOTHING
 
 
 class Privileged(Stopping):

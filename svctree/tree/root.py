@@ -30,10 +30,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from svctree.tree import audience, events
-from svctree.tree.children import TreeContainer
 from svctree.tree.container import MultiService
 from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran
 from svctree.tree.paths import pathOf
+from svctree.tree.register import TreeContainer
 from svctree.tree.shedding import runnerConfig, shedUnknown
 
 __all__ = [

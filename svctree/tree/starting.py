@@ -13,14 +13,15 @@ from twisted.python.failure import Failure
 
 from svctree.tree.books import Calls, inWalk, isInherited, noteWhere
 from svctree.tree.bounds import Bound
-from svctree.tree.children import TreeContainer, Walk
 from svctree.tree.errors import RequirementMissing
 from svctree.tree.paths import join, keyOf
 from svctree.tree.privileged import Privileged
+from svctree.tree.register import TreeContainer
 from svctree.tree.results import asDeferred, drive
 from svctree.tree.shutdown import ChildStop, cancelPending
 from svctree.tree.startup import Startup
 from svctree.tree.states import Record, State
+from svctree.tree.walk import Walk
 
 _log = Logger()
 
@@ -67,7 +68,7 @@ class Starting(Privileged):
         walk = self._children.walk()
         self._awaitStops(startup, walk)
         loud = self._isLoud()
-        nested = self._children.nested
+        nested = self._children.nested > 0 or bool(self._adapters)
         while True:
             try:
                 services = walk.iterate()

@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from svctree.tree.books import Calls, inWalk, isInherited
-from svctree.tree.children import NOTHING
 from svctree.tree.paths import join, keyOf
 from svctree.tree.readiness import Readied
 from svctree.tree.results import asDeferred, drive
 from svctree.tree.shutdown import ChildStop, Shutdown, cancelPending
 from svctree.tree.startup import Startup
 from svctree.tree.states import TO_BE_STOPPED, Record, State
+from svctree.tree.walk import NOTHING
 
 
 class Stopping(Readied):

@@ -22,7 +22,7 @@ from twisted.runner.procmon import ProcessMonitor
 from twisted.runner.test.test_procmon import DummyProcessReactor
 from twisted.trial.unittest import TestCase
 
-from svctree.service import MultiService
+from svctree.service import MultiService, Service
 from svctree.tree import BackOff, Supervisor
 from svctree.tree.errors import ProcessKeepsEnding
 from svctree.tree.states import State
@@ -104,6 +104,19 @@ class TimerTests(AdapterCase):
         self.assertEqual(events[-1].new, State.FAILED)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.successResultOf(self.plain.stopService())
+
+    def test_newOrder(self) -> None:
+        """
+        So is one in a crowd whose order was changed through the list.
+        """
+        timer = self.timer([False, True])
+        timer.setServiceParent(self.plain)
+        for _ in range(101):
+            self.plain.services.insert(0, Service())
+        self.plain.startService()
+        self.clock.advance(1.0)
+        self.assertEqual(self.plain.stateOf(timer), State.FAILED)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_restart(self) -> None:
         """
