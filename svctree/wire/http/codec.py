@@ -101,9 +101,11 @@ class HTTPCodec(Rendering):
         """
         if self._buffer is None:
             if self._state == _HEAD:
-                whole = data[-4:] == b"\r\n\r\n" and len(data) <= self._surely
-                end = len(data) - 4 if whole else data.find(b"\r\n\r\n")
-                if 0 < end <= self._surely:
+                if data[-4:] == b"\r\n\r\n" and len(data) <= self._surely:
+                    end = -4
+                else:
+                    end = data.find(b"\r\n\r\n", 0, self._surely + 4)
+                if end and end != -1:
                     start = data.find(b"\r\n")
                     block = data[start:end]
                     try:
@@ -117,7 +119,7 @@ class HTTPCodec(Rendering):
                         # Two heads, or something wrong: the long way tells.
                         self._block = b""
                     else:
-                        if whole:
+                        if end < 0:
                             self.idle = request.done
                         else:
                             self._takeAlong(request, data[end + 4 :])
@@ -301,9 +303,9 @@ class HTTPCodec(Rendering):
         request = self._asked
         request.environ = environ
         request.line = line
-        request.bodyLength = self._left = self._knownLength
-        request.done = not self._left
-        if self._left:
+        if self._knownLength:
+            request.bodyLength = self._left = self._knownLength
+            request.done = False
             self._state = _BODY
         self._minor = 1
         self._emptyLine = self._bodyless = False
