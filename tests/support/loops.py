@@ -149,13 +149,16 @@ def readResponse(sock: socket.socket) -> tuple[bytes, bytes]:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    while len(body) < length:
-        more = sock.recv(65536)
+    parts = [body]
+    missing = length - len(body)
+    while missing > 0:
+        more = sock.recv(1 << 20)
         if not more:
-            raise AssertionError(f"the body ended after {len(body)} of {length} bytes")
-        body += more
-    assert len(body) == length, "bytes after the response"
-    return head, body
+            raise AssertionError(f"the body lacks {missing} of {length} bytes")
+        parts.append(more)
+        missing -= len(more)
+    assert not missing, "bytes after the response"
+    return head, b"".join(parts)
 
 
 def main(argv: list[str]) -> None:

@@ -19,6 +19,7 @@ NEXT = b"GET /next HTTP/1.1\r\nHost: next\r\n\r\n"
 def newCodec(**limits: int) -> HTTPCodec:
     limits.setdefault("body", 1_000_000)
     limits.setdefault("along", 1000)
+    limits.setdefault("head", 16384)
     return HTTPFactory(Limits(**limits), "", "")(TEMPLATE)
 
 
@@ -80,6 +81,18 @@ def test_anySplit(case: Refused | Accepted) -> None:
     assert converse(newCodec(), bytewise(raw), eof=False) == whole
     for pieces in splits(raw):
         assert converse(newCodec(), pieces, eof=False) == whole, pieces
+
+
+def test_headLimit() -> None:
+    """
+    All fields together may have 64 KiB, unless told otherwise.
+    """
+    fields = (b"X: " + b"a" * 8000 + b"\r\n") * 9
+    message = b"GET / HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n"
+    for limit, expected in ((65536, "error"), (80000, "request")):
+        events = converse(newCodec(head=limit), [message], eof=False)
+        assert events[0][0] == expected
+    assert Limits().head == 65536
 
 
 @pytest.mark.parametrize(("name", "raw"), TRUNCATED)
