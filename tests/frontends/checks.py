@@ -109,7 +109,7 @@ class Configuration:
     @classmethod
     @contextlib.contextmanager
     def running(cls, *options: str, prefixed: bool = False) -> Iterator[Site]:
-        processes = Processes(watchdog=300.0)
+        processes = Processes(watchdog=max(300.0, MIXED))
         # Not pytest's folder, which only its owner may enter, and whose long name
         # leaves no room for the path of a unix socket.
         folder = Path(tempfile.mkdtemp(prefix="svctree-"))
