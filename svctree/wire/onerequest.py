@@ -51,6 +51,8 @@ TRANSITIONS: dict[str, dict[str, str]] = {
 }
 """For each state the events that it has a place for, and the state after them."""
 
+_ALONE = TRANSITIONS[HEAD][WITHOUT_BODY]
+
 
 class NotSpoken(RequestError):
     """
@@ -116,8 +118,10 @@ class OneRequest(CGIReply):
             self._eof = True
         elif not self._have and self._state == HEAD:
             # The usual case: nothing has come before, and this is a whole head.
-            if self._reader is not None and data in self._reader.repeats.known:
-                return self._again(self._reader.repeats.known[data])
+            if self._reader is not None:
+                known = self._reader.repeats.find(data)
+                if known is not None:
+                    return self._again(known)
             self.idle = False
             self._have = len(data)
             return self._begin(data)
@@ -140,7 +144,7 @@ class OneRequest(CGIReply):
         """
         Hot path. A request that was read before, and has no body.
         """
-        self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
+        self._state = _ALONE
         self._head = known.isHead
         environ = {**self._template, **known.variables}
         return Request(environ, 0, True, False, known.line)
@@ -189,9 +193,9 @@ class OneRequest(CGIReply):
                 self._incomplete()
             return None
         size, (environ, length, line, self._head, own) = taken  # type: ignore[misc]
+        self._chunks.clear()
         if not length:
-            self._state = TRANSITIONS[HEAD][WITHOUT_BODY]
-            self._chunks = []
+            self._state = _ALONE
             # Nothing more is to come: the connection may close without lingering.
             self.idle = self._have == size
             if self.idle and self._reader is not None:
@@ -200,7 +204,8 @@ class OneRequest(CGIReply):
         self._left = length
         self._state = TRANSITIONS[HEAD][WITH_BODY]
         self._have -= size
-        self._chunks = [data[size:]] if self._have else []
+        if self._have:
+            self._chunks.append(data[size:])
         return Request(environ, length, False, False, line)
 
     def _body(self) -> bytes | Marker | None:

@@ -5,8 +5,8 @@ Clients that keep their connection to the front end, and poll or fetch the same 
 send the same request again and again; the front end then sends the same bytes, down to
 REMOTE_PORT. To read these anew each time is most of what a codec does.
 
-(Measured behind nginx with 16 variables: 9 microseconds for the first of them, 2 for
-those that are known; a request that never comes again costs 0.1 more.)
+To look for what never comes again costs half a microsecond, too. Each look takes a
+credit, each find gives eight; without credit nobody looks for a while.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ _LONGEST = 2048
 """Of so many requests with so many bytes: a megabyte or two, at the very most."""
 
 _MARKS = 4096
+
+_CREDIT = 256
+_WORTH = 8
+_REST = 1024
+"""Requests that are let pass when there is no credit."""
 
 
 class Known(NamedTuple):
@@ -44,12 +49,28 @@ class Repeats:
     @ivar known: by the bytes of each.
     """
 
-    __slots__ = ("_marks", "known")
+    __slots__ = ("_credit", "_marks", "_rest", "known")
 
     def __init__(self) -> None:
         self.known: dict[bytes, Known] = {}
+        self._credit = _CREDIT
+        self._rest = 0
         # Of those that were seen once, only the hash: most will never come again.
         self._marks: set[int] = set()
+
+    def find(self, data: bytes) -> Known | None:
+        """
+        Hot path.
+
+        @return: the request with these bytes, if it is known.
+        """
+        if self._rest:
+            self._rest -= 1
+            return None
+        found = self.known.get(data)
+        if found is not None and self._credit < _CREDIT:
+            self._credit += _WORTH
+        return found
 
     def saw(
         self,
@@ -66,6 +87,11 @@ class Repeats:
         @param environ: what was made of them.
         @param own: has the names that the environ has beyond its template.
         """
+        if self._rest:
+            return
+        self._credit -= 1
+        if self._credit <= 0:
+            self._rest, self._credit = _REST, _CREDIT // 2
         mark = hash(data)
         if mark not in self._marks:
             if len(self._marks) >= _MARKS:

@@ -97,11 +97,12 @@ def takeHoles(
     at = 0
     try:
         for stretch, size, name in steps:
-            begin = at + size
-            if text[at:begin] != stretch:
+            end = at + size
+            if text[at:end] != stretch:
                 return False
-            at = begin + 2 + block[begin] + (block[begin + 1] << 8)
-            into[name] = text[begin + 2 : at]
+            begin = end + 2
+            at = begin + block[end] + (block[end + 1] << 8)
+            into[name] = text[begin:at]
     except IndexError:
         return False
     return at + len(tail) == len(text) and text[at:] == tail

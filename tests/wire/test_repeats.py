@@ -75,6 +75,29 @@ def test_bounded() -> None:
     assert seen.known == before
 
 
+def test_rest() -> None:
+    """
+    While nothing comes again, there are long times without a look; what does come
+    again is found then, too, and looked for as long as it comes.
+    """
+    seen = repeats.Repeats()
+
+    def ask(data: bytes) -> bool:
+        if seen.find(data) is not None:
+            return True
+        seen.saw(data, ENVIRON, GET, b"", False)
+        return False
+
+    looks = 0
+    for number in range(10_000):
+        before = len(seen._marks)
+        ask(b"%d" % number)
+        looks += len(seen._marks) != before
+    assert looks < 2000
+    assert sum(ask(b"again") for _ in range(2000)) > 900
+    assert all(ask(b"again") for _ in range(2000))
+
+
 def test_trustedPeersAreReadAnew() -> None:
     """
     What an ordinary peer may not say is not remembered for a trusted one, nor the

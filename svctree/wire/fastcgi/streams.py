@@ -101,7 +101,7 @@ class FastCGIStreams(FastCGIReply):
         Hot path. All parameters are there.
         """
         reader = self._readers[self._role]
-        known = reader.repeats.known.get(params)
+        known = reader.repeats.find(params)
         if known is not None:
             # It was read before, and has no body.
             self._state = _ALONE
