@@ -108,6 +108,7 @@ def beginMaster(
     )
     os.close(read)
     driven = Driven(processes.take(child), write)
+    processes.closers.append(driven.close)
     return driven, json.loads(driven.running.waitFor(_READY, 60.0)[1])
 
 
@@ -153,6 +154,11 @@ def main(arguments: str) -> None:
 
     class Commands(LineOnlyReceiver):
         delimiter = b"\n"
+
+        def connectionLost(self, reason: Any = None) -> None:
+            # The tests were killed, and could not do it themselves.
+            if reactor.running:
+                reactor.stop()
 
         def lineReceived(self, line: bytes) -> None:
             number, name, *arguments = line.decode().split()

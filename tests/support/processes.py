@@ -163,10 +163,13 @@ class Running:
 class Processes:
     """
     Starts processes and makes sure that none is left (see the C{processes} fixture).
+
+    @ivar closers: called when all have ended.
     """
 
     def __init__(self, watchdog: float = 60.0) -> None:
         self._watchdog = watchdog
+        self.closers: list[Callable[[], object]] = []
         self._started: list[tuple[Running, threading.Timer]] = []
 
     def start(
@@ -220,6 +223,8 @@ class Processes:
             running._reader.join(5.0)
             if running.process.stdout is not None:
                 running.process.stdout.close()
+        while self.closers:
+            self.closers.pop()()
 
 
 def _killSession(session: int) -> list[int]:
