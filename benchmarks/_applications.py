@@ -10,14 +10,17 @@ from typing import Any
 
 def application(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     """
-    Hello at C{/}; at C{/bytes/N} N bytes, in one block up to a megabyte, generated
-    above; for a POST, the size of the body that was read.
+    Hello at C{/}, after some work at C{/busy}; at C{/bytes/N} N bytes, in one block up
+    to a megabyte, generated above; for a POST, the size of the body that was read.
     """
     if environ["REQUEST_METHOD"] == "POST":
         return posted(environ, start)
     path = environ["PATH_INFO"]
     if path.startswith("/bytes/"):
         return download(int(path[7:]), start)
+    if path == "/busy":
+        # Half a millisecond, beside which a client is nothing.
+        sum(range(30_000))
     start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
     return [b"Hello, world!"]
 

@@ -35,14 +35,19 @@ BROWSER = (
 """The 12 fields of a browser; target and cookie change with every request."""
 
 _SCRIPT = """
-local count = 0
 local head = %s
-request = function()
-  count = count + 1
-  return "GET /page/" .. count .. "?n=" .. count .. " HTTP/1.1\\r\\n" ..
+local requests = {}
+for count = 1, 20000 do
+  requests[count] = "GET /page/" .. count .. "?n=" .. count .. " HTTP/1.1\\r\\n" ..
     string.gsub(head, "COOKIE", tostring(count * 7919), 1) .. "\\r\\n"
 end
+local next = 0
+request = function()
+  next = next %% #requests + 1
+  return requests[next]
+end
 """
+"""Made beforehand, so that the client is not the limit sooner than it has to be."""
 
 
 def browserHead() -> str:
@@ -56,16 +61,17 @@ class Measured(tuple[float, int]):
 
 
 def load(
-    port: int, seconds: float, processors: set[int], browser: bool
+    port: int, seconds: float, processors: set[int], browser: bool, target: str = "/"
 ) -> tuple[float, int]:
     """
     Ask on 32 connections that are kept.
 
+    @param target: what for, unless as a browser does.
     @return: the seconds that it took, and how many requests were answered.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
-        return _pythonLoad(port, seconds, browser)
+        return _pythonLoad(port, seconds, browser, target)
     command = [wrk, "-t1", "-c32", f"-d{max(1, round(seconds))}s"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         if browser:
@@ -74,7 +80,7 @@ def load(
             script.flush()
             command += ["-s", script.name]
         done = subprocess.run(
-            [*command, f"http://127.0.0.1:{port}/"],
+            [*command, f"http://127.0.0.1:{port}{target}"],
             capture_output=True,
             text=True,
             check=True,
@@ -88,14 +94,16 @@ def load(
     return float(found[2]) / (1000 if found[3] else 1), int(found[1])
 
 
-def _pythonLoad(port: int, seconds: float, browser: bool) -> tuple[float, int]:
+def _pythonLoad(
+    port: int, seconds: float, browser: bool, target: str
+) -> tuple[float, int]:
     poll = select.epoll()
     sockets: dict[int, socket.socket] = {}
     count = 0
 
     def request() -> bytes:
         if not browser:
-            return b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         head = browserHead().replace("COOKIE", str(count * 7919))
         return f"GET /page/{count}?n={count} HTTP/1.1\r\n{head}\r\n".encode()
 

@@ -23,8 +23,10 @@ Measure = Callable[[peers.Server], tuple[float, float]]
 """What a scenario does in one turn: seconds, and how many requests."""
 
 
-def _load(browser: bool, seconds: float, processors: set[int]) -> Measure:
-    return lambda server: client.load(server.port, seconds, processors, browser)
+def _load(
+    browser: bool, seconds: float, processors: set[int], target: str = "/"
+) -> Measure:
+    return lambda server: client.load(server.port, seconds, processors, browser, target)
 
 
 def _transfer(upload: int, download: int, seconds: float) -> Measure:
@@ -48,8 +50,10 @@ def scenarios(
         "browser": (one, _load(True, seconds, processors)),
         "threads": (four, _load(False, seconds, processors)),
         "threads-browser": (four, _load(True, seconds, processors)),
-        # On all processors, the client among them: twice the rate needs three of them.
+        # On all processors, the client among them: with hello, twice the rate needs
+        # three. What two allow shows where the application is the one that works.
         "prefork": (peers.PREFORK, _load(False, seconds, processors)),
+        "prefork-busy": (peers.PREFORK, _load(False, seconds, processors, "/busy")),
         "post-1k": (one, _transfer(1 << 10, 0, seconds)),
         "post-64k": (one, _transfer(1 << 16, 0, seconds)),
         "post-5m": (one, _transfer(5 << 20, 0, seconds)),
@@ -136,7 +140,7 @@ def main(arguments: list[str]) -> int:
     known = scenarios(options.seconds, {usable[-1]})
     for name in options.scenario or known:
         contestants, measure = known[name]
-        where = set(usable) if name == "prefork" else {usable[0]}
+        where = set(usable) if contestants is peers.PREFORK else {usable[0]}
         run(name, contestants, measure, options.rounds, where)
     print("\nratio: svctree's rate to theirs; their processor time to svctree's")
     return 0
