@@ -22,7 +22,7 @@ from tests.support.processes import Processes, alive, childrenOf, inSession, wai
 
 _SITE = """
 def application(environ, start_response):
-    start_response("200 OK", [("Content-Length", "5")])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
 """
 

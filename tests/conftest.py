@@ -3,11 +3,15 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.processes import Processes
+
+VALIDATING = Path(__file__).parent / "support" / "validating"
 
 AT_ONCE = 4
 """Tests that run side by side: most of them wait for processes, not for a processor."""
@@ -29,6 +33,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     return AT_ONCE if whole and not config.getoption("lf") else 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def findings() -> Iterator[None]:
+    """
+    C{wsgiref.validate} finds nothing in any application that any process serves: see
+    C{tests/support/validating}.
+    """
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        found = Path(folder, "findings")
+        found.touch()
+        # Some workers are other users.
+        Path(folder).chmod(0o711)
+        found.chmod(0o666)
+        paths = [str(VALIDATING), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        patch.setenv("TESTS_FINDINGS", str(found))
+        yield
+        assert not found.read_text(), found.read_text()
 
 
 @pytest.fixture(autouse=True)

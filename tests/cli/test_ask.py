@@ -20,7 +20,7 @@ import os, time
 def application(environ, start_response):
     open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
     time.sleep(5)
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"held"]
 """
 
@@ -72,7 +72,8 @@ def test_logrotate(site: Site) -> None:
     site.app(
         code="import sys\ndef application(environ, start_response):\n"
         "    print('written by a worker', file=sys.stderr, flush=True)\n"
-        "    start_response('200 OK', [])\n    return [b'']\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'']\n"
     )
     site.start()
     url = site.url()

@@ -20,7 +20,7 @@ SLOW = """\
 import time
 time.sleep({seconds})
 def application(environ, start_response):
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"slow"]
 """
 
@@ -29,7 +29,7 @@ import os, time
 def application(environ, start_response):
     open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
     time.sleep(4)
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"held"]
 """
 

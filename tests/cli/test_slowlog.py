@@ -16,7 +16,7 @@ import time
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         dawdle()
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"done"]
 
 def dawdle():

@@ -17,7 +17,7 @@ SLOW = """\
 import time
 time.sleep(0.7)
 def application(environ, start_response):
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"slow"]
 """
 

@@ -28,7 +28,7 @@ import os, time
 def application(environ, start_response):
     open(os.path.join(os.path.dirname(__file__), "held"), "w").close()
     time.sleep({seconds})
-    start_response("200 OK", [])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"held"]
 """
 

@@ -83,7 +83,7 @@ def test_operatorSignals(processes: Processes, tmp_path: Path) -> None:
     site = tmp_path / "hupsite.py"
     code = (
         "def application(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Length', '1')])\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
         "    return [b'{}']\n"
     )
     site.write_text(code.format(1))

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
-from wsgiref.validate import validator
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -111,7 +110,6 @@ ACTS = {
 }
 
 
-@validator
 def application(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     query = {
         name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()

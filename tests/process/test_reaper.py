@@ -28,7 +28,7 @@ def application(environ, start_response):
             os.read(os.open(os.environ["FIFO"], os.O_RDONLY), 1)
         os._exit(0)
     os.waitpid(child, 0)
-    start_response("200 OK", [("Content-Length", "2")])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"ok"]
 """
 

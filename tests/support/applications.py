@@ -67,3 +67,11 @@ def sleepy(environ: dict[str, Any], start: Start) -> list[bytes]:
     """
     time.sleep(float(environ["QUERY_STRING"] or 0))
     return hello(environ, start)
+
+
+def careless(environ: dict[str, Any], start: Start) -> list[bytes]:
+    """
+    Reads in a way that PEP 3333 does not have: C{wsgiref.validate} finds it.
+    """
+    environ["wsgi.input"].read()
+    return hello(environ, start)

@@ -42,7 +42,7 @@ def application(environ, start_response):
         "/home": os.environ.get("HOME", ""),
         "/version": "VERSION",
     }.get(path, "hello").encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    start_response("200 OK", [("Content-Type", "text/plain")])
     return [body]
 """
 

@@ -10,7 +10,6 @@ import io
 import time
 from collections.abc import Iterator
 from typing import Any
-from wsgiref.validate import validator
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -82,8 +81,7 @@ def makeDjango() -> Any:
 
 def __getattr__(name: str) -> Any:
     if name == "flaskSite":
-        return validator(makeFlask())
+        return makeFlask()
     if name == "djangoSite":
-        # Django reads with no argument where PEP 3333 wants one; it is not wrapped.
         return makeDjango()
     raise AttributeError(name)
