@@ -131,10 +131,11 @@ def readAll(sock: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def readResponse(sock: socket.socket) -> tuple[bytes, bytes]:
+def readResponse(sock: socket.socket, exactly: bool = True) -> tuple[bytes, bytes]:
     """
     Read one response framed by Content-Length.
 
+    @param exactly: nothing may follow; else what follows is part of the body.
     @return: its head and its body.
     """
     data = b""
@@ -157,7 +158,7 @@ def readResponse(sock: socket.socket) -> tuple[bytes, bytes]:
             raise AssertionError(f"the body lacks {missing} of {length} bytes")
         parts.append(more)
         missing -= len(more)
-    assert not missing, "bytes after the response"
+    assert not missing or not exactly, "bytes after the response"
     return head, b"".join(parts)
 
 

@@ -99,6 +99,40 @@ def test_bodies(make: Make, size: int) -> None:
     assert lengths == [str(size)] * 3
 
 
+def test_bodiesAtOnce(make: Make) -> None:
+    """
+    Large bodies that come at the same time do not mix, whether one is given up, read
+    by halves or makes the application fail; a request behind one is answered after it.
+    """
+
+    def application(environ: dict[str, Any], start: Any) -> list[bytes]:
+        data = environ["wsgi.input"].read(2_000_000)
+        if environ["PATH_INFO"] == "/fail":
+            raise ValueError("as it should")
+        start("200 OK", [*TEXT, ("Content-Length", str(len(data)))])
+        return [data]
+
+    size = 3_000_000
+    head = b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    with make(application) as running:
+        for path in (b"/", b"/fail", b"/"):
+            socks = [running.connect() for _ in range(3)]
+            bodies = [os.urandom(size) for _ in socks]
+            for sock, body in zip(socks, bodies, strict=True):
+                sock.sendall(head % (path, size) + body[:1_000_000])
+            socks.pop().close()
+            for sock, body in zip(socks, bodies, strict=False):
+                sock.sendall(body[1_000_000:] + head % (b"/", 5) + b"hello")
+            for sock, body in zip(socks, bodies, strict=False):
+                _, data = readResponse(sock, exactly=False)
+                expected = body[:2_000_000] if path == b"/" else b"500 Internal Server"
+                assert data.startswith(expected)
+                rest = data[len(expected) :]
+                while not rest.endswith(b"\r\n\r\nhello"):
+                    rest += sock.recv(65536)
+                sock.close()
+
+
 def test_unreadBody(make: Make) -> None:
     """
     A body that the application leaves unread does not disturb the next request.
