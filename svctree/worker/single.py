@@ -41,7 +41,8 @@ class SingleLoop(Loop):
         handlers = self.handlers
         wheel = self.wheel
         relay = self.relay
-        while not self._isDone():
+        shared = self.config.shared
+        while not (self.retiring or self._abandoned) or not self._isDone():
             events = poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
             if not self.retiring:
@@ -49,13 +50,15 @@ class SingleLoop(Loop):
             words[BEAT] = int(now * 1e9)
             if now >= self._nextTick:
                 self._tick()
-            if len(events) > 1 and self.config.shared:
-                self._several(events)
+            if shared and len(events) > 1:
+                self._several(events, now)
             else:
                 for fd, _ in events:
                     handlers[fd]()
-                if self.served and relay is not None:
-                    relay.observe((monotonic() - now) / self.served)
+                if relay is not None:
+                    took = monotonic() - now
+                    if took > SLOW or relay.average > SLOW:
+                        relay.observe(took)
             if now >= wheel.due:
                 wheel.sweep(now)
             self._account()
@@ -69,31 +72,39 @@ class SingleLoop(Loop):
                 return True
         return False
 
-    def _several(self, events: Sequence[tuple[int, int]]) -> None:
+    def _several(self, events: Sequence[tuple[int, int]], begun: float) -> None:
         """
         Handle more than one event: other workers may have time for some.
+
+        A look at the clock costs more than anything else in here. So there is one after
+        the first event, and fewer and fewer as long as all are quick.
+
+        @param begun: the time.
         """
         handlers = self.handlers
         acceptor = self.acceptor
         relay = self.relay
-        first = begun = self.now
-        left = iter(events)
-        if relay is not None and relay.isWorthIt():
-            left = iter(relay.share(events))
-        for fd, _ in left:
-            handlers[fd]()
-            if acceptor.pressed:
-                acceptor.offer()
-            now = monotonic()
-            if now - begun > SLOW and relay is not None:
-                relay.observe(now - begun)
-                if relay.isWorthIt():
-                    self._several(relay.share(list(left)))
-                    return
+        position = 0
+        count = 1 if relay is not None else len(events)
+        while position < len(events):
+            if relay is not None and relay.average > SLOW and relay.isWorthIt():
+                events = relay.share(events[position:])
+                position = 0
+            chunk = events[position : position + count]
+            for fd, _ in chunk:
+                handlers[fd]()
+                if acceptor.pressed:
+                    acceptor.offer()
+            position += count
+            if relay is not None:
                 now = monotonic()
-            begun = now
-        if self.served and relay is not None:
-            relay.observe((begun - first) / self.served)
+                took = (now - begun) / len(chunk)
+                begun = now
+                if took > SLOW or relay.average > SLOW:
+                    relay.observe(took)
+                    count = 1
+                else:
+                    count *= 4
 
     def serve(
         self, connection: Connection, environ: dict[str, object], line: bytes

@@ -209,7 +209,7 @@ def test_freshBesideSlow() -> None:
         assert one.acceptor.take(workers.socket.fileno())
         client.sendall(REQUEST)
         late = workers.connect()
-        one._several(workers.events(0, 2))
+        one._several(workers.events(0, 2), one.now)
         assert len(one.connections) == 1
         late.sendall(REQUEST)
         workers.relay(1).take()
