@@ -317,6 +317,7 @@ class FrontEndChecks(Configuration):
             "/a%20b/c": "/a b/c",
             "/%C3%BC": "/\xc3\xbc",
             "/a+b": "/a+b",
+            "/100%25": "/100%",
         }
         if self.slashes:
             targets["/a%2Fb"] = "/a/b"
