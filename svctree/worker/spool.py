@@ -54,8 +54,9 @@ class Spool:
 
     def __init__(self) -> None:
         # What is free: a window, or L{None} for one that has to be made. Taking from
-        # a list is atomic.
-        self._free: list[Window | None] = [None]
+        # a list is atomic. macOS cannot give a file its blocks beforehand.
+        able = hasattr(os, "posix_fallocate")
+        self._free: list[Window | None] = [None] if able else []
 
     def claim(self, size: int) -> Window | None:
         """

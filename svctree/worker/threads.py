@@ -460,9 +460,11 @@ class ThreadedLoop(Loop):
                 continue
             quiet = 0
             cell = leader.cell
-            if cell is None:
+            begun = cell.words[0] if cell is not None else 0
+            if not begun:
+                # Nothing, or something that has ended, or is about to begin.
                 continue
-            age = monotonic_ns() - cell.words[0]
+            age = monotonic_ns() - begun
             limit = _GLIMPSE if self._expectSlow else _MOMENT
             if age > limit:
                 if age > _MOMENT:
