@@ -5,6 +5,10 @@ Run it with C{python -m benchmarks tree}; C{--check} makes the bars count: start
 stop, add and lookup no slower than Twisted's, removal that does not grow with the
 number of children, at most 450 bytes a child, a chain of 995 containers.
 
+C{--log} begins logging first: at C{warn}, as the C{svctree} command does for the tree,
+nobody takes what goes well; at C{info} each transition of each child has its line,
+which is written to /dev/null.
+
 Each figure is the best of several rounds, in which the two take turns, so that a
 busy machine slows both.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import random
 import subprocess
 import sys
@@ -29,6 +34,13 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from twisted.application import service as twisteds
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 
 from svctree import service as ours
 
@@ -247,6 +259,17 @@ def compare(count: int, rounds: int) -> Table:
     return table
 
 
+def beginLogging(level: str) -> None:
+    """
+    Log what is at least of C{level}, to nowhere.
+    """
+    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    # Open as long as the process: whoever logs at its end still may.
+    nowhere = textFileLogObserver(Path(os.devnull).open("w"))  # noqa: SIM115
+    observer = FilteringLogObserver(nowhere, [predicate])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
 def show(table: Table) -> None:
     """
     Print one table.
@@ -294,6 +317,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--children", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--log", choices=["warn", "info"])
     parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
     parser.add_argument("--depth", choices=[side.name for side in SIDES])
     options = parser.parse_args(arguments)
@@ -301,6 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
         (side,) = (side for side in SIDES if side.name == options.depth)
         print(depth(side, options.depths))
         return 0
+    if options.log:
+        beginLogging(options.log)
     tables = []
     for count in options.children:
         tables.append(compare(count, options.rounds))

@@ -75,8 +75,8 @@ class Bringing:
 
     async def _bringUp(self) -> None:
         supervisor = self._supervisor
-        while not self._abandoned and (supervisor._shutdown or supervisor._stops):
-            await self._stopped()
+        while not self._abandoned and (stopped := self._stopped()) is not None:
+            await stopped
         if self._abandoned:
             return
         for level in supervisor._supervision.levels():
@@ -88,20 +88,24 @@ class Bringing:
                 self._failure.raiseException()
         supervisor._isUp()
 
-    def _stopped(self) -> Deferred[None]:
+    def _stopped(self) -> Deferred[None] | None:
         """
         @return: a Deferred that fires when one of the stops under way is over: that of
             the supervisor, which goes child by child, or that of a single child.
+            L{None} if there are none.
         """
         over: Deferred[None] = Deferred()
         shutdown = self._supervisor._shutdown
         if shutdown is not None:
             # Its errors go to who asked for it.
             shutdown.wait().addBoth(lambda _: over.callback(None))
-        else:
-            stop = next(iter(self._supervisor._stops.values()))
-            stop.tell(lambda *_: over.callback(None))
-        return over
+            return over
+        for stop in self._supervisor._stops.values():
+            # One that is done may be in the middle of telling everybody.
+            if not stop.done:
+                stop.tell(lambda *_: over.callback(None))
+                return over
+        return None
 
     async def _bringLevelUp(self, level: list[Child]) -> None:
         atOnce = self._supervisor.atOnce

@@ -213,7 +213,12 @@ class Starting(Privileged):
         def stopped(success: bool, value: object) -> None:
             if started.called:
                 return
-            if not self.running or self._children.find(service) < 0:
+            position = self._children.find(service)
+            if not self.running or position < 0:
+                started.callback(None)
+                return
+            if self._children.states[position] in (Record.STARTING, Record.UP):
+                # Somebody else has waited for the same, and was told before.
                 started.callback(None)
                 return
             try:

@@ -299,3 +299,37 @@ def test_actsWhileItIsAdded(journal: Journal, later: bool) -> None:
     falling.disownServiceParent()
     assert falling.phase == "down"
     assert journal.misuses == []
+
+
+def test_startedByTheEndOfAStop(journal: Journal) -> None:
+    """
+    A supervisor that is started by whoever waited for the stop of a child that it has
+    taken in meanwhile starts that child, and does not wait for what is over.
+    """
+    slow = FakeService("slow", journal, stopsLater=True)
+    running(slow)
+    leaving = slow.disownServiceParent()
+    supervisor, _ = clockedSupervisor()
+    slow.setServiceParent(supervisor)
+    leaving.addCallback(lambda _: supervisor.startService())
+    slow.down()
+    assert statesOf(supervisor) == {"slow": "running"}
+    assert journal.misuses == []
+
+
+def test_addedAgainWhileTheSupervisorWaits(journal: Journal) -> None:
+    """
+    A child that is added once more to a supervisor that waits for it to stop, to start
+    it then, is started once.
+    """
+    slow = FakeService("slow", journal, stopsLater=True)
+    supervisor, _ = clockedSupervisor({"slow": slow})
+    supervisor.startService()
+    supervisor.stopService()
+    supervisor.startService()
+    slow.setServiceParent(supervisor)
+    journal.take()
+    slow.down()
+    assert journal.take() == ["start slow"]
+    assert journal.misuses == []
+    assert statesOf(supervisor) == {"slow": "running"}
