@@ -217,8 +217,7 @@ class Starting(Privileged):
             if not self.running or position < 0:
                 started.callback(None)
                 return
-            if self._children.states[position] in (Record.STARTING, Record.UP):
-                # Somebody else has waited for the same, and was told before.
+            if self._isInHand(service, self._children.states[position]):
                 started.callback(None)
                 return
             try:
@@ -235,6 +234,13 @@ class Starting(Privileged):
 
         stop.tell(stopped)
         return started
+
+    def _isInHand(self, service: Any, record: int) -> bool:
+        """
+        @return: whether somebody else, who has waited for the same stop, has started
+            a child already, or is about to.
+        """
+        return record in (Record.STARTING, Record.UP)
 
     def _launch(self, service: Any) -> Deferred[Any] | None:
         """

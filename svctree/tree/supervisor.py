@@ -204,6 +204,10 @@ class Supervisor(Placing):
             return None
         return self._watchAdded(service, starting)
 
+    def _isInHand(self, service: Any, record: int) -> bool:
+        # It may be restarted with its siblings.
+        return self._child(service).busy or super()._isInHand(service, record)
+
     def _launch(self, service: Any) -> Deferred[Any] | None:
         return self._supervision.start(self._child(service))
 

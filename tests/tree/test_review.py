@@ -333,3 +333,24 @@ def test_addedAgainWhileTheSupervisorWaits(journal: Journal) -> None:
     assert journal.take() == ["start slow"]
     assert journal.misuses == []
     assert statesOf(supervisor) == {"slow": "running"}
+
+
+def test_addedAgainWhileItIsRestarted(journal: Journal) -> None:
+    """
+    A child that starts when it has stopped, and is meanwhile told to restart with a
+    sibling, is started once, in its turn.
+    """
+    slow, first = FakeService("slow", journal, stopsLater=True), FakeService("first")
+    first.journal = journal
+    supervisor, _ = clockedSupervisor({"first": first}, strategy="restForOne")
+    slow.setServiceParent(supervisor)
+    supervisor.startService()
+    slow.setServiceParent(supervisor)
+    first.crash(ZeroDivisionError())
+    journal.take()
+    slow.down()
+    assert [call for call in journal.take() if call.startswith("start")] == [
+        *("start first", "start slow")
+    ]
+    assert journal.misuses == []
+    assert statesOf(supervisor) == {"first": "running", "slow": "running"}
