@@ -41,7 +41,7 @@ from typing import Any
 from svctree.pool.scoreboard import BEAT, NOTE, STATE, THREADS, Cell, State
 from svctree.worker.connection import LATER, Connection
 from svctree.worker.loop import EVENTS, Loop
-from svctree.worker.timers import ITimed, Wheel
+from svctree.worker.runner import LockedWheel, Runner
 
 __all__ = ["ThreadedLoop"]
 
@@ -62,64 +62,6 @@ _QUIET_LOOKS = 25
 """After so many looks without a request the watchman sleeps until the next one."""
 
 
-class _LockedWheel(Wheel):
-    """
-    A wheel for several threads.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.RLock()
-
-    def arm(self, timed: ITimed, deadline: float) -> None:
-        with self._lock:
-            super().arm(timed, deadline)
-
-    def disarm(self, timed: ITimed) -> None:
-        with self._lock:
-            super().disarm(timed)
-
-    def sweep(self, now: float) -> None:
-        with self._lock:
-            super().sweep(now)
-
-
-class _Runner:
-    """
-    One thread.
-
-    @ivar bell: held while there is no reason to wake.
-    @ivar cell: where its request is noted; L{None} while it must not run one.
-    @ivar lease: the connection whose request the leader runs; empty when it does not,
-        or when somebody has taken the lead.
-    """
-
-    def __init__(self) -> None:
-        self.bell = threading.Lock()
-        self.bell.acquire()
-        self.cell: Cell | None = None
-        self.lease: list[Connection] = []
-        self.bytesIn = self.bytesOut = self.errors = self.served = 0
-
-    def ring(self) -> None:
-        """
-        Wake the thread, now or when it is about to wait.
-        """
-        try:
-            self.bell.release()
-        except RuntimeError:
-            # Rung already.
-            pass
-
-    def takeCounts(self) -> tuple[int, int, int, int]:
-        """
-        @return: what it counted since the last call.
-        """
-        counts = self.served, self.bytesIn, self.bytesOut, self.errors
-        self.bytesIn = self.bytesOut = self.errors = self.served = 0
-        return counts
-
-
 class ThreadedLoop(Loop):
     """
     See the module.
@@ -127,15 +69,15 @@ class ThreadedLoop(Loop):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.wheel = _LockedWheel()
+        self.wheel = LockedWheel()
         self._lock = threading.Lock()
         self._limit = self.config.maxThreads
         self._free = list(reversed(self._slot.cells[: self._limit]))
-        self._runners: dict[int, _Runner] = {}
-        self._main = _Runner()
+        self._runners: dict[int, Runner] = {}
+        self._main = Runner()
         self._leader = self._main
-        self._watchman: _Runner | None = None
-        self._parked: list[_Runner] = []
+        self._watchman: Runner | None = None
+        self._parked: list[Runner] = []
         self._starting = 0
         self._busy = 0
         self._asleep = False
@@ -209,14 +151,14 @@ class ThreadedLoop(Loop):
         os.close(self._freed)
 
     def _thread(self) -> None:
-        runner = _Runner()
+        runner = Runner()
         with self._lock:
             self._starting -= 1
             self._parked.append(runner)
             self._appoint()
         self._live(runner)
 
-    def _live(self, runner: _Runner) -> None:
+    def _live(self, runner: Runner) -> None:
         self._runners[threading.get_ident()] = runner
         while not self._ended:
             if runner is self._leader:
@@ -229,7 +171,7 @@ class ThreadedLoop(Loop):
                 break
         del self._runners[threading.get_ident()]
 
-    def _park(self, runner: _Runner) -> bool:
+    def _park(self, runner: Runner) -> bool:
         """
         Wait to be needed.
 
@@ -276,7 +218,7 @@ class ThreadedLoop(Loop):
 
     # The leader
 
-    def _lead(self, runner: _Runner) -> None:
+    def _lead(self, runner: Runner) -> None:
         words = self._slot.words
         handlers = self.handlers
         while True:
@@ -340,7 +282,7 @@ class ThreadedLoop(Loop):
         self._later.append(otherwise)
         return False
 
-    def _runLater(self, runner: _Runner) -> bool:
+    def _runLater(self, runner: Runner) -> bool:
         """
         Run what had to wait for a thread.
 
@@ -421,7 +363,7 @@ class ThreadedLoop(Loop):
             pass
         cell.words[0] = 0
 
-    def _finished(self, runner: _Runner) -> None:
+    def _finished(self, runner: Runner) -> None:
         """
         A thread that lost the lead has done what it had in hand.
         """
@@ -438,7 +380,7 @@ class ThreadedLoop(Loop):
 
     # The watchman
 
-    def _watch(self, runner: _Runner) -> None:
+    def _watch(self, runner: Runner) -> None:
         """
         Look after the leader, until it is time to take its place.
         """
@@ -473,7 +415,7 @@ class ThreadedLoop(Loop):
             elif self._expectSlow:
                 wait = (limit - age) / 1e9
 
-    def _takeLead(self, runner: _Runner) -> None:
+    def _takeLead(self, runner: Runner) -> None:
         with self._lock:
             former = self._leader
             try:
