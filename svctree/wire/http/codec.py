@@ -1,106 +1,34 @@
 """
 One connection's HTTP: from bytes to requests.
 
-The short way is written for speed: a head that arrives whole in one piece, without a
-body, costs two dictionary updates and no regular expression, and its answer one join.
-Whatever is not plain leaves it (C{_settle}), whatever is wrong is judged anew in the
-order of the stream (L{svctree.wire.http.judge}). Measured on one core beside the
-alternatives by C{benchmarks/http.py}.
+The short way is written for speed: a request that arrives whole in one piece, with a
+small body or none, becomes an event without passing through the buffer. Measured on one
+core beside the alternatives by C{benchmarks/http.py}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING
 
-from svctree.wire.contract import (
-    END,
-    Marker,
-    Request,
-    RequestError,
-    Truncated,
-)
-from svctree.wire.http.chunked import ChunkedBody
-from svctree.wire.http.fields import SINGLETONS, SPECIAL, Special
-from svctree.wire.http.forwarded import believe
-from svctree.wire.http.judge import HeadJudge
-from svctree.wire.http.rendering import Rendering
-from svctree.wire.http.target import RequestLine
-
-if TYPE_CHECKING:
-    from svctree.wire.http.factory import HTTPFactory
+from svctree.wire.contract import END, Marker, Request, RequestError, Truncated
+from svctree.wire.http.heads import BODY, BROKEN, CHUNKS, HEAD, Heads, linesOf
 
 __all__ = ["HTTPCodec"]
 
-_HEAD, _BODY, _CHUNKS, _BROKEN = range(4)
 
-
-class HTTPCodec(Rendering):
+class HTTPCodec(Heads):
     """
     See L{svctree.wire.contract.ICodec}.
     """
 
-    __slots__ = (
-        "_along",
-        "_asked",
-        "_block",
-        "_body",
-        "_buffer",
-        "_emptyLine",
-        "_factory",
-        "_fields",
-        "_first",
-        "_judge",
-        "_known",
-        "_knownLength",
-        "_left",
-        "_lines",
-        "_maxFields",
-        "_size",
-        "_state",
-        "_surely",
-        "_template",
-        "_trust",
-        "idle",
-    )
-
-    def __init__(
-        self,
-        factory: HTTPFactory,
-        template: dict[str, object],
-        trust: Callable[[str], bool] | None,
-    ) -> None:
-        super().__init__(factory)
-        self.idle = True
-        self._factory = factory
-        self._template = template
-        self._size = len(template)
-        self._trust = trust
-        self._lines = factory.lines.__getitem__
-        fields = factory.fields if trust is None else factory.proxyFields
-        self._fields = fields.__getitem__
-        self._maxFields = factory.limits.fields
-        self._surely = factory.surely
-        self._along = factory.limits.along
-        self._asked = Request(template)
-        self._buffer: bytearray | None = None
-        self._first = b""
-        self._block = b""
-        self._known: dict[str, object] | None = None
-        self._knownLength = 0
-        self._state = _HEAD
-        self._judge: HeadJudge | None = None
-        self._emptyLine = False
-        self._left = 0
-        self._body: ChunkedBody | None = None
+    __slots__ = ()
 
     def feed(self, data: bytes) -> Request | bytes | Marker | None:
         """
         Hot path, as far as C{data} is one request. See L{ICodec.feed}.
         """
         if self._buffer is None:
-            if self._state == _HEAD:
+            if self._state == HEAD:
                 if data[-4:] == b"\r\n\r\n" and len(data) <= self._surely:
                     end = -4
                 else:
@@ -114,7 +42,7 @@ class HTTPCodec(Rendering):
                         else:
                             self._block = block
                             self._known = None
-                            request = self._request(data[:start], _linesOf(block))
+                            request = self._request(data[:start], linesOf(block))
                     except RequestError:
                         # Two heads, or something wrong: the long way tells.
                         self._block = b""
@@ -124,13 +52,13 @@ class HTTPCodec(Rendering):
                         else:
                             self._takeAlong(request, data[end + 4 :])
                         return request
-            elif self._state == _BODY and 0 < len(data) <= self._left:
+            elif self._state == BODY and 0 < len(data) <= self._left:
                 self._left -= len(data)
                 return data
         if not data:
             self._ended()
             return None
-        if self._state == _BROKEN:
+        if self._state == BROKEN:
             return None
         self.idle = False
         if self._buffer is None:
@@ -143,11 +71,11 @@ class HTTPCodec(Rendering):
         """
         Hot path. Take what came along with a head.
         """
-        if self._state == _BODY and len(rest) <= self._left:
+        if self._state == BODY and len(rest) <= self._left:
             if len(rest) == self._left <= self._along:
                 # Nothing to collect. Measured with 1 KB on one connection: 24
                 # microseconds of processor time instead of 30.
-                self._state = _HEAD
+                self._state = HEAD
                 request.environ["wsgi.input"] = BytesIO(rest)
                 request.done = self.idle = True
                 request.expectContinue = False
@@ -159,15 +87,15 @@ class HTTPCodec(Rendering):
 
     def _ended(self) -> None:
         self.keepAlive = False
-        if self._state == _BROKEN or (self._state == _HEAD and not self._buffer):
+        if self._state == BROKEN or (self._state == HEAD and not self._buffer):
             return
-        self._state = _BROKEN
+        self._state = BROKEN
         raise Truncated("the client left in the middle of a request")
 
     def nextEvent(self) -> Request | bytes | Marker | None:
-        if self._state == _HEAD:
+        if self._state == HEAD:
             return self._takeHead() if self._buffer else None
-        if self._state == _BODY:
+        if self._state == BODY:
             if not self._left:
                 return self._finished()
             if self._first:
@@ -180,7 +108,7 @@ class HTTPCodec(Rendering):
             self._drop(len(data))
             self._left -= len(data)
             return data
-        if self._state == _CHUNKS and self._body is not None:
+        if self._state == CHUNKS and self._body is not None:
             if self._buffer is None:
                 return self._finished() if self._body.done else None
             try:
@@ -198,7 +126,7 @@ class HTTPCodec(Rendering):
         """
         See L{svctree.wire.contract.IStraight}.
         """
-        if self._state != _BODY or self._buffer is not None or self._first:
+        if self._state != BODY or self._buffer is not None or self._first:
             return 0
         return self._left
 
@@ -210,7 +138,7 @@ class HTTPCodec(Rendering):
         return None if self._left else self._finished()
 
     def _finished(self) -> Marker:
-        self._state = _HEAD
+        self._state = HEAD
         self._body = None
         self.idle = self._buffer is None
         # The object serves the next request, too; _again() relies on this.
@@ -219,12 +147,6 @@ class HTTPCodec(Rendering):
         request.done = True
         request.expectContinue = False
         return END
-
-    def _break(self) -> None:
-        self._state = _BROKEN
-        self._buffer = None
-        self.keepAlive = False
-        self._closing = True
 
     def _drop(self, count: int) -> None:
         buffer = self._buffer
@@ -259,198 +181,3 @@ class HTTPCodec(Rendering):
         self._drop(end + 4)
         self.idle = self._buffer is None
         return self._head(head)
-
-    def _newJudge(self) -> HeadJudge:
-        factory = self._factory
-        fields = factory.fields if self._trust is None else factory.proxyFields
-        return HeadJudge(factory.limits, factory.lines, fields)
-
-    def _head(self, head: bytes) -> Request:
-        """
-        Turn a head into a request.
-        """
-        start = head.find(b"\r\n")
-        if start < 0:
-            start = len(head)
-        try:
-            if len(head) > self._surely:
-                self._newJudge().look(head, True)
-            return self._request(head[:start], _linesOf(head[start:]))
-        except RequestError:
-            # Something is wrong; say what was wrong first.
-            self._break()
-            self._newJudge().look(head, True)
-            raise
-
-    def _again(self, line: bytes, block: bytes) -> Request:
-        """
-        Hot path. Turn a head into a request whose fields are, byte for byte, those of
-        the connection's last request: they mean what they meant then. Measured with 2
-        fields, on one core: 1.0 microsecond instead of 2.0.
-        """
-        known = self._known
-        asked = self._lines(line)
-        if known is None or asked.__class__ is not dict:
-            request = self._request(line, _linesOf(block))
-            plain = request.bodyLength >= 0 and not request.expectContinue
-            if plain and self.keepAlive and asked.__class__ is dict:
-                # Every request line replaces what this one put in.
-                self._known = request.environ.copy()
-                self._knownLength = request.bodyLength
-            return request
-        environ = known.copy()
-        environ.update(asked)
-        request = self._asked
-        request.environ = environ
-        request.line = line
-        if self._knownLength:
-            request.bodyLength = self._left = self._knownLength
-            request.done = False
-            self._state = _BODY
-        self._minor = 1
-        self._emptyLine = self._bodyless = False
-        self._plain = self.keepAlive = not self._closing
-        return request
-
-    def _request(self, line: bytes, lines: list[bytes]) -> Request:
-        """
-        Hot path. Turn the lines of a head into a request.
-
-        @raise RequestError: something is wrong, not necessarily the first thing.
-        """
-        asked = self._lines(line)
-        entries = list(filter(None, map(self._fields, lines)))
-        environ = self._template.copy()
-        if asked.__class__ is dict:
-            environ.update(asked)
-            environ.update(entries)
-        request = self._asked
-        request.line = line
-        if (
-            asked.__class__ is dict
-            and len(environ) == self._size + len(entries)
-            and "HTTP_HOST" in environ
-            and SPECIAL not in environ
-            and len(lines) <= self._maxFields
-            and self._trust is None
-        ):
-            request.environ = environ
-            request.expectContinue = False
-            self._minor = 1
-            if "CONTENT_LENGTH" in environ:
-                self._frame(environ["CONTENT_LENGTH"], None)  # type: ignore[arg-type]
-            else:
-                request.bodyLength = 0
-                request.done = True
-            self._emptyLine = self._bodyless = False
-            self._plain = self.keepAlive = not self._closing
-            return request
-        if len(lines) > self._maxFields:
-            raise RequestError(431, "more fields than limit-request-fields")
-        full = asked if isinstance(asked, RequestLine) else RequestLine(asked)
-        self._settle(full, lines)
-        self._bodyless = full.head
-        self._emptyLine = False
-        if self._closing:
-            self.keepAlive = False
-        self._plain = self.keepAlive and not full.head and self._minor == 1
-        return request
-
-    def _settle(self, asked: RequestLine, lines: list[bytes]) -> None:
-        """
-        The long way: fields that repeat, frame the body, or rule the connection.
-        """
-        environ = self._template | asked.variables
-        seen: dict[str, str] = {}
-        words: list[str] = []
-        special: dict[str, str] = {}
-        for line in lines:
-            entry = self._fields(line)
-            if entry is None:
-                if line[:11].lower() == b"connection:":
-                    words.append("keep-alive")
-                continue
-            key, value = entry
-            if isinstance(value, Special):
-                key = value.key
-                if key == "HTTP_CONNECTION":
-                    words += [word.strip(" \t") for word in value.value.split(",")]
-                    continue
-                if key in special:
-                    raise RequestError(400, f"more than one {key[5:]}")
-                special[key] = value.value
-            elif key in seen:
-                if key in SINGLETONS:
-                    raise RequestError(400, f"more than one {key}")
-                joint = "; " if key == "HTTP_COOKIE" else ", "
-                seen[key] += joint + str(value)
-            else:
-                seen[key] = str(value)
-        if "HTTP_HOST" not in seen and asked.minor:
-            raise RequestError(400, "no Host in HTTP/1.1")
-        if asked.authority:
-            seen["HTTP_HOST"] = asked.authority
-        environ.update(seen)
-        if self._trust is not None:
-            believe(environ, self._trust)
-        self._minor = asked.minor
-        self.keepAlive = "close" not in words and (
-            asked.minor == 1 or "keep-alive" in words
-        )
-        # The framing comes last: it changes the state, and the short way must be able
-        # to begin again where this raises.
-        expected = special.get("HTTP_EXPECT") if asked.minor else None
-        if expected is not None and expected != "100-continue":
-            raise RequestError(417, "an expectation other than 100-continue")
-        request = self._asked
-        request.environ = environ
-        self._frame(seen.get("CONTENT_LENGTH"), special.get("HTTP_TRANSFER_ENCODING"))
-        request.expectContinue = expected is not None and not request.done
-
-    def _frame(self, length: str | None, coding: str | None) -> None:
-        """
-        How the body ends (RFC 9112, 6).
-        """
-        request = self._asked
-        limits = self._factory.limits
-        if coding is not None:
-            if length is not None:
-                raise RequestError(400, "Content-Length with Transfer-Encoding")
-            if not self._minor:
-                raise RequestError(400, "Transfer-Encoding in HTTP/1.0")
-            if coding != "chunked":
-                raise RequestError(*_notChunked(coding))
-            trailers = limits.fields, limits.fieldSize, limits.head
-            self._body = ChunkedBody(limits.body, trailers)
-            self._state = _CHUNKS
-            request.bodyLength = -1
-            request.done = False
-        else:
-            size = int(length or 0)
-            if limits.body and size > limits.body:
-                raise RequestError(413, "Content-Length beyond limit-request-body")
-            request.bodyLength = self._left = size
-            request.done = not size
-            if size:
-                self._state = _BODY
-        if not request.done:
-            self.idle = False
-
-
-def _linesOf(block: bytes) -> list[bytes]:
-    """
-    @param block: nothing, or lines with a CRLF before each.
-    """
-    lines = block.split(b"\r\n")
-    del lines[0]
-    return lines
-
-
-_CODINGS = frozenset(("gzip", "x-gzip", "deflate", "compress", "x-compress"))
-
-
-def _notChunked(coding: str) -> tuple[int, str]:
-    words = [word.strip(" \t") for word in coding.split(",")]
-    if words[-1:] == ["chunked"] and words[:-1] and _CODINGS.issuperset(words[:-1]):
-        return 501, f"the transfer coding {coding}"
-    return 400, "a Transfer-Encoding other than chunked"
