@@ -293,7 +293,7 @@ def test_rebindUnderLoad(processes: Processes, tmp_path: Path) -> None:
             (old,) = tmp_path.glob("old*")
             clients = [Client(str(old)) for _ in range(20)]
             for client in clients:
-                client.send("/work")
+                client.send("/work", Connection="close")  # nobody idles
             new = tmp_path / f"old{name}"
             answer = master.call(f"rebind tcp:127.0.0.1:0 unix:{new}(600)")
             assert answer["ok"] == [f"tcp:127.0.0.1:{port}", f"unix:{new}"], answer
