@@ -27,6 +27,12 @@ _NOTATIONS = {
 }
 
 
+def _extra(role: int) -> dict[str, str]:
+    # The codec sets the second one. With a place for it from the start the dictionary
+    # does not grow with each request.
+    return {"FCGI_ROLE": Role.names[role], "fcgi.errors": ""}
+
+
 def allowedPeers(environment: Mapping[str, str]) -> frozenset[str] | None:
     """
     Read C{FCGI_WEB_SERVER_ADDRS} (section 3.2 of the specification).
@@ -61,9 +67,7 @@ class FastCGIFactory:
         # By trust: one must not learn from what the other says.
         self._readers = {
             trusted: {
-                role: Reader(
-                    notation, limits, mount, trusted, {"FCGI_ROLE": Role.names[role]}
-                )
+                role: Reader(notation, limits, mount, trusted, _extra(role))
                 for role, notation in _NOTATIONS.items()
             }
             for trusted in (False, True)
