@@ -26,6 +26,7 @@ from svctree.tree.introspection import Introspection
 from svctree.tree.order import Order
 from svctree.tree.paths import join, keyOf
 from svctree.tree.register import TreeContainer
+from svctree.tree.results import drive
 from svctree.tree.states import Record
 
 _log = Logger()
@@ -95,10 +96,23 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
             # do without it.
             if not self._failsToStart(service, failure):
                 self._recordChild(service, Record.CRASHED, failure)
-                self._down(failure)
+                self._downWith(service, failure)
         elif self._noteDown(service, failure) and self._isAnsweredFor():
             noteWhere(failure, join(self.path, keyOf(self, service)))
+            self._downWith(service, failure)
+
+    def _downWith(self, service: Any, failure: Failure) -> None:
+        """
+        Go down because a child did; or, while the others still start, fail to start.
+        """
+        startup = self._startup
+        if startup is None:
             self._down(failure)
+            return
+        for walk in list(self._children.walks):
+            walk.cut()
+        drive(self._giveUp(startup, service, failure))
+        self._startFailedLater(startup, failure)
 
     def _failsToStart(self, service: Any, failure: Failure) -> bool:
         """

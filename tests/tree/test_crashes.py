@@ -63,6 +63,26 @@ def test_whileItStarts(journal: Journal) -> None:
     assert str(top.state) == "failed"
 
 
+def test_whileOthersStart(journal: Journal) -> None:
+    """
+    Who crashes while its siblings still start has the start fail: what has come up is
+    stopped again, itself as well.
+    """
+    up, slow = FakeService("up", journal), FakeService("slow", journal, stopsLater=True)
+    top, told = started({"up": up, "slow": slow})
+    top.stopService()
+    starting = top.startService()
+    journal.take()
+    failures: list[Failure] = []
+    starting.addErrback(failures.append)
+    up.crash(ZeroDivisionError())
+    slow.down()
+    assert journal.take() == ["stop up"]
+    assert (len(failures), told, str(top.state)) == (1, [], "failed")
+    assert failures[0].value.servicePath == "/up"
+    assert journal.misuses == []
+
+
 def test_theEndOfWork(journal: Journal) -> None:
     """
     That a service has finished its work is no reason to do anything.
