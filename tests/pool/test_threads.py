@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 import pytest
 
@@ -164,11 +165,23 @@ def test_killedUnderLoad(processes: Processes, site: Site) -> None:
     """
     master, port = startMaster(processes, APP, site.folder, workers=3)
     killed = 0
-    with Load(port, closing=6) as load:
+
+    def proven() -> int:
+        """
+        @return: a worker that has answered in more than one turn of its loop, so that
+            it was counted: one that had not would be replaced after a moment.
+        """
+        answered = Counter(int(a.body.split()[1]) for _, _, a in list(load.answers))
+        pid = max(workersOf(master)[1], key=lambda pid: answered[pid])
+        return pid if answered[pid] > 6 else 0
+
+    with Load(port, closing=6, pause=0.005) as load:
         for _ in range(10):
             count = len(load.answers)
             waitUntil(lambda n=count: len(load.answers) > n + 30, "some answers")  # type: ignore[misc]
-            os.kill(workersOf(master)[1][0], signal.SIGKILL)
+            os.kill(
+                waitUntil(proven, "a worker that has proved itself"), signal.SIGKILL
+            )
             killed += 1
             waitUntil(lambda: len(workersOf(master)[1]) == 3, "the replacement")
     # Each worker has one request in hand, and may have accepted some more.
