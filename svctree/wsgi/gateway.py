@@ -81,6 +81,7 @@ class Exchange:
 
     __slots__ = (
         "codec",
+        "ended",
         "excess",
         "fields",
         "left",
@@ -159,7 +160,7 @@ class Exchange:
         if self.fields.contentLength >= 0:
             length = self.fields.contentLength
         self.started = True
-        self.excess = False
+        self.ended = self.excess = False
         self.left = length
         return self.codec.head(self.status, self.fields, length)
 
@@ -177,13 +178,16 @@ class Exchange:
 
     def finish(self, bodyless: bool) -> int:
         """
-        Send what ends the answer.
+        Send what ends the answer, unless that has been done.
         """
         if not self.started:
             return self.wholeOf(b"", bodyless)
+        if self.ended:
+            return DONE
         if self.left > 0 and not bodyless:
             _log(f"the application sent {self.left} bytes less than its Content-Length")
             return CUT
+        self.ended = True
         data = self.codec.end()
         if data:
             self.sink.write(data)
@@ -204,7 +208,7 @@ class Exchange:
             self.sink.begin(self._start(len(body)))
             self.write(body)
             return self.finish(bodyless)
-        self.started = True
+        self.started = self.ended = True
         self.excess = False
         self.left = 0
         self.sink.write(self.codec.whole(self.status, self.fields, body))

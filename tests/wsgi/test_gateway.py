@@ -14,6 +14,9 @@ from wsgiref.validate import validator
 import pytest
 
 from svctree.wire.contract import Limits, Request
+from svctree.wire.fastcgi.factory import FastCGIFactory
+from svctree.wire.fastcgi.pairs import renderPairs
+from svctree.wire.fastcgi.records import Kind, renderRecord
 from svctree.wire.http import HTTPCodec, HTTPFactory
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
 from svctree.wsgi.gateway import CUT, DONE, RESET
@@ -76,6 +79,35 @@ class Sink:
     @property
     def head(self) -> bytes:
         return b"".join(self.writes).partition(b"\r\n\r\n")[0]
+
+
+@pytest.mark.parametrize("size", [5, 500_000])
+@pytest.mark.parametrize("declared", [True, False])
+def test_oneBlockEndsOnce(
+    capfd: pytest.CaptureFixture[str], size: int, declared: bool
+) -> None:
+    """
+    An iterable of one block is answered and ended once: over FastCGI a second end
+    would be an error, and the connection reset under the answer.
+    """
+    codec = FastCGIFactory(Limits(), "", "", environment={})(TEMPLATE, None)
+    variables = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/", "SERVER_NAME": "h"}
+    begin = renderRecord(Kind.BEGIN_REQUEST, 1, bytes((0, 1, 1, 0, 0, 0, 0, 0)))
+    params = renderRecord(Kind.PARAMS, 1, renderPairs(variables))
+    ends = renderRecord(Kind.PARAMS, 1) + renderRecord(Kind.STDIN, 1)
+    event = codec.feed(begin + params + ends)
+    assert isinstance(event, Request)
+
+    def application(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        length = [("Content-Length", str(size))] if declared else []
+        start("200 OK", TEXT + length)
+        yield b"#" * size
+
+    sink = Sink()
+    assert Gateway(application).answer(event.environ, codec, sink) == DONE
+    assert b"".join(sink.writes).count(b"#") == size
+    assert codec.keepAlive and codec.idle
+    assert capfd.readouterr().err == ""
 
 
 class Closing:
