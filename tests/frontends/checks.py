@@ -11,6 +11,7 @@ import concurrent.futures
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -146,10 +147,14 @@ class Configuration:
 @pytest.fixture(scope="class")
 def site(request: Any) -> Iterator[Site]:
     """
-    The site of a class, started once for its tests.
+    The site of a class, started once for its tests. No request may have failed in it
+    but those that were meant to.
     """
     with request.cls.running() as made:
         yield made
+        log = made.service.output if made.service is not None else ""
+        failures = re.findall("the application failed: .*", log)
+        assert [one for one in failures if "act=fail" not in one] == []
 
 
 class FrontEndChecks(Configuration):
