@@ -365,11 +365,13 @@ class Generation:
         )
         self._link.kill(signal.SIGKILL)
 
-    def reopenLog(self, fd: int) -> None:
+    def reopenLog(self, serial: int, fd: int) -> None:
         """
         Make C{fd} descriptor 2 of zygote and workers.
+
+        @param serial: see L{svctree.pool.relogging}.
         """
-        self._link.send(messages.ReopenLog(), fd)
+        self._link.send(messages.ReopenLog(serial), fd)
 
     def ping(self) -> Deferred[None]:
         """

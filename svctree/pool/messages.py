@@ -103,8 +103,10 @@ class Kill(NamedTuple):
 
 class ReopenLog(NamedTuple):
     """
-    One descriptor comes along: make it descriptor 2.
+    One descriptor comes along: make it descriptor 2, and say so in the slot.
     """
+
+    serial: int
 
 
 class Ping(NamedTuple):

@@ -25,7 +25,7 @@ __all__ = ["NOTE", "Cell", "Scoreboard", "Slot", "SlotReport", "State"]
 
 # Words of a slot's head.
 PID, GENERATION, STATE, REQUESTS, BYTES_IN, BYTES_OUT, BEAT, CONNECTIONS = range(8)
-THREADS, ERRORS = 8, 9
+THREADS, ERRORS, LOGS = 8, 9, 10
 _HEAD_WORDS = 16
 
 # A cell: one word for the start, one for the length of the text, then the text.
@@ -124,6 +124,7 @@ class Slot:
         self.words[GENERATION] = generation
         self.words[CONNECTIONS] = 0
         self.words[THREADS] = 0
+        self.words[LOGS] = 0
         self.words[STATE] = State.BOOTING
 
     def clear(self) -> None:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.components import registerAdapter
 from zope.interface import implementer
@@ -28,6 +28,7 @@ from svctree.pool.autoreload import Autoreload
 from svctree.pool.description import PoolDescription
 from svctree.pool.errors import PoolError, ScaleError
 from svctree.pool.models import model
+from svctree.pool.relogging import Relogging
 from svctree.pool.report import describePool
 from svctree.pool.shared import Shared
 from svctree.pool.succession import Succession
@@ -83,6 +84,8 @@ class PoolService(Service):
         self._reactor = reactor
         self._path = list(path or self.settings.pythonpath or (os.getcwd(),))
         self._shared: Shared | None = None
+        # How often the log has become another file.
+        self._logs = 0
         self._succession: Succession | None = None
         self._watchers: list[Watch | Autoreload] = []
         self._watched: list[IListener] = []
@@ -313,13 +316,18 @@ class PoolService(Service):
         """
         return self._succession
 
-    def logReopened(self, fd: int) -> None:
+    def logReopened(self, fd: int) -> Deferred[None]:
         """
         Make C{fd} descriptor 2 of every process of the pool.
+
+        @return: fires when it is.
         """
-        if self._succession is not None:
-            for generation in self._succession.generations:
-                generation.reopenLog(fd)
+        if self._succession is None or self._shared is None:
+            return succeed(None)
+        self._logs += 1
+        shared = self._shared
+        order = Relogging(shared.reactor, shared.scoreboard, shared.name, self._logs)
+        return order.order(self._succession.generations, fd)
 
     def ping(self) -> Deferred[None]:
         """

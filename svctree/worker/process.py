@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from svctree.pool import messages
-from svctree.pool.scoreboard import STATE, Slot, State
+from svctree.pool.scoreboard import LOGS, STATE, Slot, State
 from svctree.worker.application import (
     ApplicationError,
     loadApplication,
@@ -211,6 +211,7 @@ class Worker:
                 for log in (self._accessLog, self._slowLog):
                     if log is not None:
                         log.reopen()
+                self._slot.words[LOGS] = message.serial
         if not self._channel.open:
             # The zygote is gone. The master makes another generation and ends this
             # one when that is ready (by closing the line); until then, serve.

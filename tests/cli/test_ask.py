@@ -65,6 +65,32 @@ def test_reloadOfBrokenCode(site: Site) -> None:
     assert "the last reload failed" not in site.svctree("status").stdout
 
 
+def test_logrotateWaits(site: Site) -> None:
+    """
+    C{logrotate} returns when a worker that has a request in hand writes to the new
+    file as well: the old one can be compressed.
+    """
+    site.app(
+        code="import os, sys, time\n"
+        "def application(environ, start_response):\n"
+        "    open(os.path.join(os.path.dirname(__file__), 'held'), 'w').close()\n"
+        "    time.sleep(1)\n"
+        "    print('written late', file=sys.stderr, flush=True)\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'']\n"
+    )
+    site.start()
+    asking = threading.Thread(target=site.get)
+    asking.start()
+    waitUntil((site.folder / "held").exists, "the request")
+    moved = site.folder / "error.log.1"
+    os.rename(site.folder / "error.log", moved)
+    done = site.svctree("logrotate")
+    assert done.returncode == 0, done.stderr
+    assert moved.read_text().endswith("written late\n")
+    asking.join()
+
+
 def test_logrotate(site: Site) -> None:
     """
     After C{mv} and C{logrotate}, or C{logreopen}, everybody writes to the new file.

@@ -17,7 +17,7 @@ SAMPLES = [
     messages.Spawn(3),
     messages.Retire(0, 2.5, True, 30.0),
     messages.Kill(7, 9),
-    messages.ReopenLog(),
+    messages.ReopenLog(3),
     messages.Ping(1),
     messages.Pong(1),
     messages.Loaded(0.5, ["a.py"]),
@@ -83,9 +83,9 @@ def test_channelCarriesDescriptors() -> None:
     left, right = Channel.pair()
     read, write = os.pipe()
     try:
-        left.send(messages.ReopenLog(), write)
+        left.send(messages.ReopenLog(3), write)
         left.send(messages.Ping(5))
-        left.send(messages.ReopenLog(), read)
+        left.send(messages.ReopenLog(3), read)
         got = []
         while len(got) < 3:
             got += right.receive(wait=True)
