@@ -10,14 +10,14 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from twisted.internet.defer import Deferred
+from hypothesis.stateful import initialize, precondition, rule
 from twisted.internet.task import Clock
 
 from svctree.service import MultiService
 from svctree.testing import FakeService, Journal
 from svctree.tree import DynamicSupervisor, Supervisor, TreeError
 from svctree.tree.register import TreeContainer
+from tests.tree.lives import Lives
 from tests.tree.test_stateful import BEHAVIOURS, NUMBER, Broken, pick
 
 EXAMPLES = int(os.environ.get("SVCTREE_EXAMPLES", "60"))
@@ -27,7 +27,7 @@ KINDS = st.sampled_from(["plain", "supervisor", "supervisor", "dynamic"])
 RESTARTS = st.sampled_from(["permanent", "permanent", "transient", "temporary"])
 
 
-class Families(RuleBasedStateMachine):
+class Families(Lives):
     """
     A tree whose runner stops it when it is down.
     """
@@ -37,6 +37,7 @@ class Families(RuleBasedStateMachine):
         self.journal = Journal()
         self.clock = Clock()
         self.leaves: list[FakeService] = []
+        self.recipes: dict[FakeService, dict[str, Any]] = {}
         self.containers: list[Any] = []
         self.terminated: set[Any] = set()
         self.down: list[object] = []
@@ -69,7 +70,14 @@ class Families(RuleBasedStateMachine):
     def leaf(self, name: str, behaviour: dict[str, Any]) -> FakeService:
         made = FakeService(name, self.journal, **behaviour)
         self.leaves.append(made)
+        self.recipes[made] = behaviour
         return made
+
+    def mend(self, leaf: FakeService) -> None:
+        super().mend(leaf)
+        # What a dynamic supervisor makes in its place is made of the same.
+        for error in ("startError", "stopError"):
+            self.recipes[leaf].pop(error, None)
 
     # What there is.
 
@@ -81,12 +89,6 @@ class Families(RuleBasedStateMachine):
 
     def supervised(self) -> list[Any]:
         return [each for each in self.children() if isinstance(each.parent, Supervisor)]
-
-    def inPhase(self, phase: str) -> list[FakeService]:
-        return [leaf for leaf in self.leaves if leaf.phase == phase and leaf.pending]
-
-    def up(self) -> list[FakeService]:
-        return [leaf for leaf in self.leaves if leaf.phase == "up" and leaf.running]
 
     def above(self, service: Any) -> list[Any]:
         """
@@ -135,6 +137,7 @@ class Families(RuleBasedStateMachine):
     def addLeaf(self, where: int, behaviour: dict[str, Any], restart: str) -> None:
         parent = pick(self.containers, where)
         name = f"leaf {len(self.leaves)}"
+        behaviour = dict(behaviour)
         if isinstance(parent, DynamicSupervisor):
             try:
                 parent.startChild(name, behaviour)
@@ -203,26 +206,6 @@ class Families(RuleBasedStateMachine):
             leaf.up()
         self.check()
 
-    @rule(which=NUMBER, fails=st.booleans())
-    @precondition(lambda self: self.inPhase("stopping"))
-    def endStop(self, which: int, fails: bool) -> None:
-        leaf = pick(self.inPhase("stopping"), which)
-        if fails:
-            leaf.failStop(Broken("stop, later"))
-        else:
-            leaf.down()
-        self.check()
-
-    @rule(which=NUMBER, crashes=st.booleans())
-    @precondition(lambda self: self.up())
-    def fall(self, which: int, crashes: bool) -> None:
-        leaf = pick(self.up(), which)
-        if crashes:
-            leaf.crash(Broken("crash"))
-        else:
-            leaf.finish()
-        self.check()
-
     @rule(which=NUMBER)
     @precondition(lambda self: self.supervised())
     def terminate(self, which: int) -> None:
@@ -231,45 +214,7 @@ class Families(RuleBasedStateMachine):
         self.quiet(service.parent.terminateChild(service))
         self.check()
 
-    @rule(seconds=st.sampled_from([0.05, 0.2, 1.0, 6.0, 40.0]))
-    def passTime(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        self.check()
-
-    @rule(which=NUMBER)
-    @precondition(lambda self: self.leaves)
-    def repair(self, which: int) -> None:
-        leaf = pick(self.leaves, which)
-        leaf.startError = leaf.stopError = None
-
-    def quiet(self, result: Any) -> None:
-        if isinstance(result, Deferred):
-            result.addErrback(lambda failure: None)
-
     # The end.
-
-    def settle(self) -> None:
-        """
-        Everybody who has something pending comes to an end with it, and all delays
-        pass.
-        """
-        for _ in range(300):
-            busy = False
-            for leaf in self.leaves:
-                leaf.startError = leaf.stopError = None
-                if leaf.phase == "starting" and leaf.pending:
-                    leaf.up()
-                    busy = True
-                elif leaf.phase == "stopping" and leaf.pending:
-                    leaf.down()
-                    busy = True
-            self.check()
-            if not busy:
-                before = len(self.journal)
-                self.clock.advance(40.0)
-                if len(self.journal) == before:
-                    return
-        raise AssertionError("it never comes to rest")
 
     def isWanted(self, service: Any) -> bool:
         """

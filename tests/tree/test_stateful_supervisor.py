@@ -9,16 +9,16 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from twisted.internet.defer import Deferred
+from hypothesis.stateful import initialize, precondition, rule
 
 from svctree.testing import FakeService, Journal, clockedSupervisor
+from tests.tree.lives import Lives
 from tests.tree.test_stateful import BEHAVIOURS, NUMBER, Broken, pick
 
 EXAMPLES = int(os.environ.get("SVCTREE_EXAMPLES", "100"))
 
 
-class Supervised(RuleBasedStateMachine):
+class Supervised(Lives):
     """
     One supervisor and its children.
     """
@@ -33,24 +33,18 @@ class Supervised(RuleBasedStateMachine):
         self.journal = Journal()
         self.supervisor, self.clock = clockedSupervisor(**keywords)
         self.members: list[FakeService] = []
-        self.everybody: list[FakeService] = []
+        self.leaves: list[FakeService] = []
         self.terminated: set[FakeService] = set()
 
-    def inPhase(self, phase: str) -> list[FakeService]:
-        return [leaf for leaf in self.everybody if leaf.phase == phase and leaf.pending]
-
-    def up(self) -> list[FakeService]:
-        return [leaf for leaf in self.everybody if leaf.phase == "up" and leaf.running]
-
     def children(self) -> list[FakeService]:
-        return [leaf for leaf in self.everybody if leaf.parent is not None]
+        return [leaf for leaf in self.leaves if leaf.parent is not None]
 
     def check(self) -> None:
         """
         What must be so at any time.
         """
         assert self.journal.misuses == []
-        for leaf in self.everybody:
+        for leaf in self.leaves:
             if leaf.parent is None:
                 assert leaf.phase in ("down", "stopping"), leaf.phase
                 assert not any(each is leaf for each in self.supervisor)
@@ -67,18 +61,18 @@ class Supervised(RuleBasedStateMachine):
         after=st.none() | NUMBER,
         requires=st.booleans(),
     )
-    @precondition(lambda self: len(self.everybody) < 6)
+    @precondition(lambda self: len(self.leaves) < 6)
     def place(
         self, behaviour: dict[str, Any], restart: str, after: int | None, requires: bool
     ) -> None:
-        leaf = FakeService(f"leaf {len(self.everybody)}", self.journal, **behaviour)
-        self.everybody.append(leaf)
+        leaf = FakeService(f"leaf {len(self.leaves)}", self.journal, **behaviour)
+        self.leaves.append(leaf)
         options: dict[str, Any] = {"restart": restart}
         if after is not None and self.children():
             name = pick(self.children(), after).name
             options["requires" if requires else "after"] = [name]
         try:
-            self._quiet(self.supervisor.place(leaf, **options))
+            self.quiet(self.supervisor.place(leaf, **options))
         except Exception as error:
             # Its own error, or that of what it requires.
             assert leaf.parent is None, error
@@ -90,7 +84,7 @@ class Supervised(RuleBasedStateMachine):
         leaf = pick(self.children(), which)
         self.terminated.discard(leaf)
         try:
-            self._quiet(leaf.disownServiceParent())
+            self.quiet(leaf.disownServiceParent())
         except Broken:
             pass
         assert leaf.parent is None
@@ -99,14 +93,14 @@ class Supervised(RuleBasedStateMachine):
     @rule()
     def start(self) -> None:
         try:
-            self._quiet(self.supervisor.startService())
+            self.quiet(self.supervisor.startService())
         except Exception:
             assert not self.supervisor.running
         self.check()
 
     @rule()
     def stop(self) -> None:
-        self._quiet(self.supervisor.stopService())
+        self.quiet(self.supervisor.stopService())
         self.check()
 
     @rule(which=NUMBER)
@@ -121,70 +115,13 @@ class Supervised(RuleBasedStateMachine):
         pick(self.inPhase("starting"), which).failStart(Broken("later"))
         self.check()
 
-    @rule(which=NUMBER, fails=st.booleans())
-    @precondition(lambda self: self.inPhase("stopping"))
-    def goDown(self, which: int, fails: bool) -> None:
-        leaf = pick(self.inPhase("stopping"), which)
-        if fails:
-            leaf.failStop(Broken("stop, later"))
-        else:
-            leaf.down()
-        self.check()
-
-    @rule(which=NUMBER, crashes=st.booleans())
-    @precondition(lambda self: self.up())
-    def fall(self, which: int, crashes: bool) -> None:
-        leaf = pick(self.up(), which)
-        if crashes:
-            leaf.crash(Broken("crash"))
-        else:
-            leaf.finish()
-        self.check()
-
     @rule(which=NUMBER)
     @precondition(lambda self: self.children())
     def terminate(self, which: int) -> None:
         leaf = pick(self.children(), which)
         self.terminated.add(leaf)
-        self._quiet(self.supervisor.terminateChild(leaf))
+        self.quiet(self.supervisor.terminateChild(leaf))
         self.check()
-
-    @rule(seconds=st.sampled_from([0.05, 0.2, 1.0, 6.0, 40.0]))
-    def passTime(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        self.check()
-
-    @rule(which=NUMBER)
-    @precondition(lambda self: self.everybody)
-    def repair(self, which: int) -> None:
-        leaf = pick(self.everybody, which)
-        leaf.startError = leaf.stopError = None
-
-    def _quiet(self, result: Any) -> None:
-        if isinstance(result, Deferred):
-            result.addErrback(lambda failure: None)
-
-    def settle(self) -> None:
-        """
-        Everybody who has something pending comes to an end with it, and all delays
-        pass.
-        """
-        for _ in range(200):
-            busy = False
-            for leaf in self.everybody:
-                leaf.startError = leaf.stopError = None
-                if leaf.phase == "starting" and leaf.pending:
-                    leaf.up()
-                    busy = True
-                elif leaf.phase == "stopping" and leaf.pending:
-                    leaf.down()
-                    busy = True
-            if not busy:
-                before = len(self.journal)
-                self.clock.advance(40.0)
-                if len(self.journal) == before:
-                    return
-        raise AssertionError("it never comes to rest")
 
     def teardown(self) -> None:
         """
@@ -205,12 +142,12 @@ class Supervised(RuleBasedStateMachine):
                 assert leaf.running, f"{leaf.name} went down, and was forgotten"
         else:
             assert state in ("new", "stopped", "failed"), state
-            assert {leaf.phase for leaf in self.everybody} <= {"down"}
-        self._quiet(self.supervisor.stopService())
+            assert {leaf.phase for leaf in self.leaves} <= {"down"}
+        self.quiet(self.supervisor.stopService())
         self.settle()
         self.check()
         assert not self.supervisor.running
-        assert {leaf.phase for leaf in self.everybody} <= {"down"}
+        assert {leaf.phase for leaf in self.leaves} <= {"down"}
 
     def _wanted(self, leaf: FakeService) -> bool:
         """
