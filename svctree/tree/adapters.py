@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from svctree.tree.errors import ProcessKeepsEnding
+from svctree.tree.register import Resident
 
 Report = Callable[[Failure | None], object]
 Later = Callable[[Callable[[], object]], object]
@@ -309,8 +310,8 @@ _BY_NAME: dict[str, type[Adapter]] = {
 # What has been looked up, subclasses too; L{None} for classes that need nothing.
 _known: dict[type, type[Adapter] | None] = {}
 
-unadapted: set[type] = set()
-"""The classes of which it is known that they need no adapter."""
+plain: set[type] = set()
+"""Classes of leaves of ours of which it is known that they need no adapter."""
 
 
 def registerAdapter(kind: type, adapter: type[Adapter]) -> None:
@@ -319,7 +320,7 @@ def registerAdapter(kind: type, adapter: type[Adapter]) -> None:
     """
     _ADAPTERS[kind] = adapter
     _known.clear()
-    unadapted.clear()
+    plain.clear()
 
 
 def adapterFor(kind: type) -> type[Adapter] | None:
@@ -330,10 +331,11 @@ def adapterFor(kind: type) -> type[Adapter] | None:
         return _known[kind]
     except KeyError:
         found = (_registered(each) for each in kind.__mro__)
-        _known[kind] = next(filter(None, found), None)
-        if _known[kind] is None:
-            unadapted.add(kind)
-        return _known[kind]
+        adapter = _known[kind] = next(filter(None, found), None)
+        isLeaf = issubclass(kind, Resident) and not hasattr(kind, "addService")
+        if adapter is None and isLeaf:
+            plain.add(kind)
+        return adapter
 
 
 def _registered(kind: type) -> type[Adapter] | None:

@@ -77,7 +77,7 @@ class Children(Register, MutableSequence[Any]):
         self.reorder(services)
 
     def append(self, service: Any) -> None:
-        if not self.add(service, 0):
+        if not self.add(service, False):
             raise ValueError(f"{service!r} is in the list already")
 
     def remove(self, service: object) -> None:

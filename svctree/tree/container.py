@@ -176,7 +176,7 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
         self._adapters = {}
         self._children = Children()
         for service in services:
-            self._children.add(service, int(id(service) in named))
+            self._children.add(service, id(service) in named)
             self._adapt(service)
         if placed is not None:
             self._order = Order(self._findNamed)

@@ -84,7 +84,7 @@ class Service(Resident, _twisted.Service):
         """
         if not isinstance(parent, TreeContainer):
             parent = IServiceCollection(parent, parent)
-        if self.parent is not None or isinstance(self, TreeContainer):
+        if self.parent is not None:
             return self._move(parent)
         # Its startService may want to know where it is.
         self.parent = parent

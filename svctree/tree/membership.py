@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.application.service import IServiceCollection
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from svctree.tree.adapters import adapterFor, unadapted
+from svctree.tree.adapters import plain
 from svctree.tree.books import noteWhere
 from svctree.tree.errors import (
     AlreadyAChild,
@@ -34,6 +35,10 @@ class Membership(Starting):
     """
     The layer of containers that children join and leave.
     """
+
+    def setServiceParent(self, parent: Any) -> Any:
+        # A container may be about to come below itself.
+        return self._move(IServiceCollection(parent, parent))
 
     def getServiceNamed(self, name: str) -> Any:
         """
@@ -78,38 +83,48 @@ class Membership(Starting):
             up already, a Deferred that fires when the child is up; else L{None}. A
             child that fails to start is not a child any more.
         """
-        children = self._children
-        name = service.name
-        owner = service.parent
-        epoch.number += 1
+        children, named, name = self._children, self.namedServices, service.name
+        # Written for speed: what most services are takes 0.6 microseconds here, and
+        # 0.9 below.
         if (
-            self.parent is not None
-            or service is self
-            or owner is not self
-            or (name is not None and (name in self.namedServices or name == ""))
+            type(service) in plain
+            and service.parent is self
+            and service._position < 0
+            and name not in named
+            and (name or name is None)
+            and not leaving
+            and not children.strangers
         ):
-            # Something may be wrong; most adds are spared the closer look.
-            try:
-                if _isElsewhere(service, self):
-                    raise AlreadyAChild(pathOf(service))
-                self._check(service)
-            except TreeError:
-                self._letGo(service)
-                raise
-        if not children.add(service, 0 if name is None else 1):
-            raise AlreadyAChild(pathOf(service))
+            service._position = len(children.entries)
+            children.enter(service, name is not None)
+            if name is not None:
+                named[name] = service
+        else:
+            self._takeIn(service, name)
+        return self._startAdded(service) if self.running else None
+
+    def _takeIn(self, service: Any, name: str | None) -> None:
+        """
+        Add a child of any kind.
+        """
+        owner = service.parent
+        epoch.end()
+        try:
+            if _isElsewhere(service, self):
+                raise AlreadyAChild(pathOf(service))
+            self._check(service)
+        except TreeError:
+            self._letGo(service)
+            raise
+        self._children.add(service, name is not None)
         if name is not None:
             self.namedServices[name] = service
         if owner is None:
             service.parent = self
-        if type(service) not in unadapted and adapterFor(type(service)) is not None:
-            self._adapt(service)
-        if leaving and id(service) in leaving:
+        self._adapt(service)
+        if id(service) in leaving:
             stop = self._stops[id(service)] = leaving[id(service)]
             stop.tell(lambda *_: self._stops.pop(id(service), None))
-        if self.running:
-            return self._startAdded(service)
-        return None
 
     def place(self, service: Any, **placement: Any) -> Any:
         """
@@ -155,7 +170,7 @@ class Membership(Starting):
         children = self._children
         # It is the last one; afterwards it may be anywhere.
         children.states[-1] = Record.STARTING
-        callee = self._callee(service)
+        callee = self._callee(service) if self._adapters else service
         try:
             waiting = callee.privilegedStartService()
             if waiting is not None:
@@ -223,7 +238,8 @@ class Membership(Starting):
         position = self._children.find(service)
         if position < 0:
             raise NotAChild(self.path, service)
-        epoch.number += 1
+        if type(service) not in plain:
+            epoch.end()
         self._flushWalks()
         record = self._children.states[position]
         if record in TO_BE_STOPPED or self._stops or self._startup is not None:

@@ -15,7 +15,6 @@ is there, so that one that was left over does no harm.
 
 from __future__ import annotations
 
-from array import array
 from typing import Any
 
 from svctree.tree.states import Record
@@ -46,18 +45,19 @@ class Register:
     @ivar states: one L{Record} for each entry.
     @ivar holes: how many there are.
     @ivar nested: how many children are containers of ours.
+    @ivar strangers: the position of each child that cannot carry it, by its C{id}.
     @ivar walks: what goes over the children just now.
     """
 
     __slots__ = (
         "_head",
         "_next",
-        "_strangers",
-        "_tags",
+        "_serials",
         "entries",
         "holes",
         "nested",
         "states",
+        "strangers",
         "walks",
     )
 
@@ -67,39 +67,43 @@ class Register:
         self.holes = 0
         self.nested = 0
         self.walks: list[Walk] = []
-        # The position of each child that cannot carry it, by its C{id}.
-        self._strangers: dict[int, int] = {}
-        # Serial number of each child, twice, plus one if it was added with a name.
-        self._tags = array("Q")
+        self.strangers: dict[int, int] = {}
+        # The serial number of each child that was added without a name, by its C{id};
+        # see serial() for negative ones.
+        self._serials: dict[int, int] = {}
         self._next = 0
         # Before it there are only holes.
         self._head = 0
 
-    def add(self, service: Any, named: int) -> bool:
+    def add(self, service: Any, named: bool) -> bool:
         """
         Take in a child, at the end.
 
-        @param named: 1 if it has a name, else 0.
+        @param named: whether it has a name.
         @return: whether it was no child yet.
         """
-        entries = self.entries
-        free = isinstance(service, Resident) and service._position < 0
-        if (self._strangers or not free) and self.find(service) >= 0:
+        if self.find(service) >= 0:
             return False
-        if self.walks and any(walk.services is entries for walk in self.walks):
-            # They go over what there was when they began.
-            entries = self.entries = entries.copy()
-        if free:
-            service._position = len(entries)
-        else:
-            self._strangers[id(service)] = len(entries)
-        entries.append(service)
-        self.states.append(0)  # Record.NEW
-        self._tags.append(self._next + named)
-        self._next += 2
+        self._settle(service, len(self.entries))
+        self.enter(service, named)
         if isinstance(service, TreeContainer):
             self.nested += 1
         return True
+
+    def enter(self, service: Any, named: bool) -> None:
+        """
+        Put a child at the end whose position is noted already; no container.
+
+        @param named: whether it has a name.
+        """
+        if self.walks and any(walk.services is self.entries for walk in self.walks):
+            # They go over what there was when they began.
+            self.entries = self.entries.copy()
+        self.entries.append(service)
+        self.states.append(0)  # Record.NEW
+        if not named:
+            self._serials[id(service)] = self._next
+        self._next += 1
 
     def find(self, service: Any) -> int:
         """
@@ -110,7 +114,7 @@ class Register:
             entries = self.entries
             if 0 <= position < len(entries) and entries[position] is service:
                 return position
-        return self._strangers.get(id(service), -1)
+        return self.strangers.get(id(service), -1)
 
     def discard(self, position: int) -> None:
         """
@@ -118,6 +122,8 @@ class Register:
         """
         service = self.entries[position]
         self._release(service)
+        if self._serials:
+            self._serials.pop(id(service), None)
         self.entries[position] = NOTHING
         self.holes += 1
         if isinstance(service, TreeContainer):
@@ -134,6 +140,8 @@ class Register:
         position = self.find(old)
         self._release(old)
         self._settle(new, position)
+        if id(old) in self._serials:
+            self._serials[id(new)] = self._serials.pop(id(old))
         self.entries[position] = new
         self.states[position] = Record.NEW
         self.nested += isinstance(new, TreeContainer) - isinstance(old, TreeContainer)
@@ -149,19 +157,23 @@ class Register:
             raise RuntimeError("the order cannot change while the children start")
         if len({id(service) for service in services}) != len(services):
             raise ValueError("a service cannot be in the list twice")
-        known = {}
+        known, serials = {}, self._serials
         for at, service in enumerate(self.entries):
             if service is not NOTHING:
-                known[id(service)] = self.states[at], self._tags[at]
+                known[id(service)] = self.states[at]
                 self._release(service)
-        self.entries, self.states, self._tags = [], bytearray(), array("Q")
+        self.entries, self.states, self._serials = [], bytearray(), {}
         self.holes = self.nested = self._head = 0
         for at, service in enumerate(services):
-            serial = self._next
-            self.add(service, 0)
-            if id(service) in known:
-                self.states[at], self._tags[at] = known[id(service)]
-                self._next = serial
+            if id(service) not in known:
+                self.add(service, False)
+                continue
+            following = self._next
+            self.add(service, True)
+            self._next = following
+            self.states[at] = known[id(service)]
+            if id(service) in serials:
+                self._serials[id(service)] = serials[id(service)]
 
     def note(self, position: int, record: int) -> None:
         """
@@ -173,15 +185,21 @@ class Register:
 
     def serial(self, position: int) -> int:
         """
-        @return: how many children had been added before this one.
+        @return: how many children had been added before this one; for one that was
+            added with a name and lost it, a number that no other has.
         """
-        return self._tags[position] >> 1
+        key = id(self.entries[position])
+        found = self._serials.get(key)
+        if found is None:
+            found = self._serials[key] = ~self._next
+            self._next += 1
+        return max(found, ~found)
 
     def wasNamed(self, position: int) -> bool:
         """
         @return: whether the child had a name when it was added.
         """
-        return bool(self._tags[position] & 1)
+        return self._serials.get(id(self.entries[position]), -1) < 0
 
     def walk(self) -> Walk:
         """
@@ -209,7 +227,6 @@ class Register:
         while entries and entries[-1] is NOTHING:
             entries.pop()
             self.states.pop()
-            self._tags.pop()
             self.holes -= 1
         self._head = min(self._head, len(entries))
         if self.holes > 16 and self.holes * 2 > len(entries):
@@ -221,12 +238,11 @@ class Register:
         """
         kept = [at for at, service in enumerate(self.entries) if service is not NOTHING]
         self.states = bytearray(self.states[at] for at in kept)
-        self._tags = array("Q", (self._tags[at] for at in kept))
         self.entries = [self.entries[at] for at in kept]
         self.holes = self._head = 0
         for at, service in enumerate(self.entries):
-            if id(service) in self._strangers:
-                self._strangers[id(service)] = at
+            if id(service) in self.strangers:
+                self.strangers[id(service)] = at
             else:
                 service._position = at
 
@@ -234,10 +250,10 @@ class Register:
         if isinstance(service, Resident) and service._position < 0:
             service._position = position
         else:
-            self._strangers[id(service)] = position
+            self.strangers[id(service)] = position
 
     def _release(self, service: Any) -> None:
-        if not self._strangers or self._strangers.pop(id(service), None) is None:
+        if not self.strangers or self.strangers.pop(id(service), None) is None:
             service._position = -1
 
 

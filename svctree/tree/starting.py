@@ -74,8 +74,7 @@ class Starting(Privileged):
                 services = walk.iterate()
                 if not (nested or loud):
                     for service in services:
-                        result = service.startService()
-                        if result is not None:
+                        if (result := service.startService()) is not None:
                             self._childReturned(startup, walk, service, result)
                 for service in services:
                     if nested and isinstance(service, TreeContainer):

@@ -105,13 +105,15 @@ def test_quick(processes: Processes, tmp_path: Path) -> None:
     Quick requests stay with the worker that has their connections.
     """
     _master, port, pids = serve(processes, tmp_path, workers=2)
+    served: Counter[int] = Counter()
     with connected(port, 8, pids[1:]) as clients:
-        for _ in range(50):
+        for _ in range(100):
             for client in clients:
                 client.send()
-            # On a crowded machine a quick request may now and then look slow.
-            served = Counter(int(client.answer().body) for client in clients)
-        assert served[pids[0]] >= 4
+            served.update(int(client.answer().body) for client in clients)
+    # On a crowded machine quick requests may look slow for a while. All that wait
+    # passed on, as slow ones are, would leave the worker half of them.
+    assert served[pids[0]] >= 0.7 * served.total()
 
 
 def test_killed(processes: Processes, tmp_path: Path) -> None:

@@ -112,3 +112,26 @@ def test_copies() -> None:
     again = copy.deepcopy(parent)
     assert len(again.services) == 2
     agree(again.services, list(again))
+
+
+def test_nameLost() -> None:
+    """
+    A child whose name is taken away by assignment has a serial number of its own from
+    then on, and its old name is free when it has left.
+    """
+    container = MultiService()
+    for name in ("a", None, "b", None):
+        child = Service()
+        child.name = name
+        child.setServiceParent(container)
+    children = list(container)
+    assert [child.path for child in children] == ["/a", "/#1", "/b", "/#3"]
+    children[0].name = children[2].name = None
+    paths = [child.path for child in children]
+    assert paths[1::2] == ["/#1", "/#3"]
+    assert len(set(paths)) == 4
+    assert [child.path for child in children] == paths
+    for child in children:
+        child.disownServiceParent()
+    assert container.namedServices == {}
+    assert list(container) == []
