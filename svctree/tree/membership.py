@@ -180,12 +180,16 @@ class Membership(Starting):
             self._detach(service)
             raise
         starting = None if result is None else asDeferred(result)
-        position = children.find(service)
+        position = len(children.entries) - 1
+        if position < 0 or children.entries[position] is not service:
+            position = children.find(service)
         if position < 0 or children.states[position] != Record.STARTING:
             self._startInVain(service, starting)
             return None
         now = Record.UP if starting is None else Record.STARTING
-        children.note(position, now)
+        children.states[position] = now
+        if children.walks:
+            children.note(position, now)
         if self._isLoud():
             self._tell(service, Record.NEW, now)
         return None if starting is None else self._awaitAdded(service, starting)
