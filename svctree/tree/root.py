@@ -165,6 +165,7 @@ class Root:
             stopTimeout = getattr(container, "stopTimeout", 60.0)
         self.stopTimeout = stopTimeout
         self._failing = False
+        self._stopping = False
         self._restore: Callable[[], None] = lambda: None
         if container.onDown is None:
             container.onDown = self.failed
@@ -197,6 +198,8 @@ class Root:
         except Exception as error:
             self._showPlainly(error)
             raise
+        if "stop" not in vars(self.reactor):
+            self.reactor.stop = self._stopOnce
         self.container.whenReady().addErrback(lambda _: None)
         if isinstance(started, Deferred):
             started.addErrback(self.failed)
@@ -210,12 +213,8 @@ class Root:
         """
         done: Deferred[Any] = Deferred()
         overdue = self.reactor.callLater(self.stopTimeout, self._overdue, done)
-        if "stop" not in vars(self.reactor):
-            # A second signal is no error: it wants to know what takes so long.
-            self.reactor.stop = self._sayWhatStops
 
         def stopped(result: object) -> None:
-            self._forgetStop()
             if overdue.active():
                 overdue.cancel()
             if isinstance(result, Failure):
@@ -287,17 +286,30 @@ class Root:
         finally:
             del reactor.stop
 
-    def _forgetStop(self) -> None:
-        if vars(self.reactor).get("stop") == self._sayWhatStops:
-            del self.reactor.stop
+    def _stopOnce(self) -> None:
+        """
+        Stop the reactor. To be told so once more is no error from then on, as it is to
+        the reactor: two signals may come at once, and whoever sends another one later
+        wants to know what takes so long.
+        """
+        if self._stopping:
+            self._sayWhatStops()
+            return
+        del self.reactor.stop
+        try:
+            self.reactor.stop()
+            self._stopping = True
+        finally:
+            self.reactor.stop = self._stopOnce
 
     def _sayWhatStops(self) -> None:
         paths = ", ".join(pathOf(service) for service in unstopped(self.container))
-        _log.warn(
-            "still stopping, for {seconds} s at most: {paths}",
-            seconds=self.stopTimeout,
-            paths=paths or "nothing any more",
-        )
+        if paths:
+            _log.warn(
+                "still stopping, for {seconds} s at most: {paths}",
+                seconds=self.stopTimeout,
+                paths=paths,
+            )
 
     def _reportStop(self, failure: Failure) -> None:
         if failure.check(StopFailed):
@@ -320,7 +332,6 @@ class Root:
                 except Exception:
                     _log.failure("{path}: cannot be killed", path=path)
         self.end(1)
-        self._forgetStop()
         if not done.called:
             done.callback(None)
 

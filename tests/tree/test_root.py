@@ -305,6 +305,34 @@ def test_ticket4406_secondSignal(twistd) -> None:  # type: ignore[no-untyped-def
     assert "ReactorNotRunning" not in running.output
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_ticket2265_twoSignalsAtOnce(twistd, seconds: float) -> None:  # type: ignore[no-untyped-def]
+    """
+    Another signal right after the first is no error, however long the stop takes.
+    """
+    running = twistd(
+        f"""
+        import os, signal
+        class Signalled(Service):
+            def startService(self):
+                reactor.callWhenRunning(self.signal)
+            def signal(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGINT)
+            def stopService(self):
+                print("goes down", flush=True)
+                return deferLater(reactor, {seconds}, print, "is down", flush=True)
+        from twisted.internet.task import deferLater
+        Signalled().setServiceParent(application)
+        """
+    )
+    # As the signal would have ended it.
+    assert -running.wait() in (signal.SIGTERM, signal.SIGINT)
+    assert running.output.count("goes down") == running.output.count("is down") == 1
+    assert "Traceback" not in running.output
+    assert "ReactorNotRunning" not in running.output
+
+
 def test_daemonised(twistd, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """
     Without C{-n} a synchronous failure still reaches the shell, and no pidfile stays.
