@@ -9,6 +9,7 @@ from then on nothing may grow.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -32,10 +33,11 @@ _SLACK = 1 << 20
 
 def main(arguments: list[str]) -> int:
     """
-    @param arguments: the number of reloads.
     @return: 0 when nothing has grown.
     """
-    reloads = int(arguments[0]) if arguments else 50
+    parser = argparse.ArgumentParser(prog="benchmarks leaks", description=__doc__)
+    parser.add_argument("reloads", type=int, nargs="?", default=50, help="10 or more")
+    reloads = max(10, parser.parse_args(arguments).reloads)
     processes = Processes(watchdog=reloads * 20 + 60)
     with tempfile.TemporaryDirectory() as name:
         try:

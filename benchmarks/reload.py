@@ -12,6 +12,7 @@ can be compared with the worst of the other.
 
 from __future__ import annotations
 
+import argparse
 import random
 import statistics
 import sys
@@ -41,11 +42,13 @@ _KEEP_ALIVE, _CLOSING, _PAUSE = 64, 16, 0.05
 
 def main(arguments: list[str]) -> int:
     """
-    @param arguments: the number of reloads, and the seconds of the import.
     @return: 0 when nothing was lost and nothing was stale.
     """
-    reloads = int(arguments[0]) if arguments else 20
-    wait = float(arguments[1]) if len(arguments) > 1 else 1.0
+    parser = argparse.ArgumentParser(prog="benchmarks reload", description=__doc__)
+    parser.add_argument("reloads", type=int, nargs="?", default=20)
+    parser.add_argument("seconds", type=float, nargs="?", default=1.0, help="of import")
+    options = parser.parse_args(arguments)
+    reloads, wait = options.reloads, options.seconds
     processes = Processes(watchdog=reloads * (wait + 10) + 60)
     with tempfile.TemporaryDirectory() as name:
         try:

@@ -1,0 +1,34 @@
+"""
+The benchmarks that reload real servers run, and judge what they see.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import leaks, reload
+
+
+def test_reload(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Nothing is lost and nothing is stale, and latencies are compared.
+    """
+    assert reload.main(["1", "0.1"]) == 0
+    printed = capsys.readouterr().out
+    assert " answers, 0 lost, 0 stale" in printed
+    assert "ratio of the worst: " in printed
+
+
+def test_leaks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What there is after ten reloads is shown.
+    """
+    # It sets this, for the processes that it starts.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert leaks.main(["10"]) == 0
+    printed = capsys.readouterr().out
+    assert "after  10: 4 processes, " in printed
+    assert " answers, 0 lost" in printed
+    assert printed.endswith("grown: nothing\n")
