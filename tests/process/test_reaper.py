@@ -4,9 +4,11 @@ L{svctree.process.reaper}, in this process and as process 1 of a container.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,35 @@ def test_twiceDead() -> None:
     living.wait()
 
 
+@contextlib.contextmanager
+def processOne(daemon: Daemon, **environment: str) -> Iterator[int]:
+    """
+    The master as process 1 of a namespace, which TERM ends with status 0.
+
+    @return: its pid, as seen from outside.
+    """
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.argv("run")]
+    if subprocess.run([*argv[:4], "true"], check=False).returncode:
+        pytest.skip("no pid namespaces here")
+    with subprocess.Popen(argv, env={**os.environ, **environment}) as process:
+        try:
+            daemon.waitForLog("ready, pid 1")
+            (master,) = childrenOf(process.pid)
+            yield master
+            os.kill(master, signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            for pid in childrenOf(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
+
+
+def waitForBurial(pids: Iterable[int]) -> None:
+    for pid in pids:
+        stat = Path(f"/proc/{pid}")
+        waitUntil(lambda stat=stat: not stat.exists(), "the burial", 20.0)
+
+
 @needsRoot
 def test_processOne(daemon: Daemon, tmp_path: Path) -> None:
     """
@@ -65,32 +96,12 @@ def test_processOne(daemon: Daemon, tmp_path: Path) -> None:
     os.mkfifo(fifo)
     daemon.writeApplication(ORPHANS)
     daemon.configure(detach="no", workers=1)
-    argv = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.argv("run")]
-    if subprocess.run([*argv[:4], "true"], check=False).returncode:
-        pytest.skip("no pid namespaces here")
-    with subprocess.Popen(argv, env={**os.environ, "FIFO": str(fifo)}) as process:
-        try:
-            daemon.waitForLog("ready, pid 1")
-            (master,) = childrenOf(process.pid)
-            before = childrenOf(master)
-            assert daemon.get() == "ok"
-            orphans = waitUntil(
-                lambda: set(childrenOf(master)) - set(before), "the orphan"
-            )
-            fd = os.open(fifo, os.O_WRONLY)
-            os.write(fd, b"x")
-            os.close(fd)
-            for orphan in orphans:
-                waitUntil(
-                    lambda orphan=orphan: not Path(f"/proc/{orphan}").exists(),
-                    "its burial",
-                )
-            os.kill(master, signal.SIGTERM)
-            assert process.wait(20) == 0
-        finally:
-            for pid in childrenOf(process.pid):
-                os.kill(pid, signal.SIGKILL)
-            process.kill()
+    with processOne(daemon, FIFO=str(fifo)) as master:
+        before = childrenOf(master)
+        assert daemon.get() == "ok"
+        orphans = waitUntil(lambda: set(childrenOf(master)) - set(before), "the orphan")
+        fifo.write_bytes(b"x")
+        waitForBurial(orphans)
 
 
 @needsRoot
@@ -100,27 +111,11 @@ def test_killedZygoteOfProcessOne(daemon: Daemon) -> None:
     it sees their end, buries them, and serves on with others.
     """
     daemon.configure(detach="no", workers=2)
-    argv = ["unshare", "--pid", "--fork", "--mount-proc", *daemon.argv("run")]
-    if subprocess.run([*argv[:4], "true"], check=False).returncode:
-        pytest.skip("no pid namespaces here")
-    with subprocess.Popen(argv) as process:
-        try:
-            daemon.waitForLog("ready, pid 1")
-            (master,) = childrenOf(process.pid)
-            (zygote,) = childrenOf(master)
-            old = [zygote, *childrenOf(zygote)]
-            os.kill(zygote, signal.SIGKILL)
-            waitUntil(
-                lambda: not any(Path(f"/proc/{pid}").exists() for pid in old),
-                "the burial of all",
-                20.0,
-            )
-            (other,) = childrenOf(master)
-            assert len(childrenOf(other)) == 2
-            assert daemon.get() == "hello"
-            os.kill(master, signal.SIGTERM)
-            assert process.wait(20) == 0
-        finally:
-            for pid in childrenOf(process.pid):
-                os.kill(pid, signal.SIGKILL)
-            process.kill()
+    with processOne(daemon) as master:
+        (zygote,) = childrenOf(master)
+        old = [zygote, *childrenOf(zygote)]
+        os.kill(zygote, signal.SIGKILL)
+        waitForBurial(old)
+        (other,) = childrenOf(master)
+        assert len(childrenOf(other)) == 2
+        assert daemon.get() == "hello"
