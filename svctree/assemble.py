@@ -10,7 +10,8 @@ from typing import Any
 
 from svctree.listen import ListenerService
 from svctree.pool import PoolService
-from svctree.pool.once import OnceService, Source, claimOutput, sourceOf
+from svctree.pool.once import OnceService
+from svctree.pool.source import Source, claimOutput, sourceOf
 from svctree.process import (
     Action,
     Operations,

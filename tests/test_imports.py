@@ -140,6 +140,8 @@ def test_noCircles() -> None:
 
 WITHOUT_TWISTED = [
     "svctree",
+    "svctree.cli",
+    "svctree.command.brief",
     "svctree.pool.messages",
     "svctree.pool.scoreboard",
     "svctree.settings",

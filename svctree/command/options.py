@@ -5,14 +5,15 @@ The command line of C{svctree}: a command, its argument, and flags anywhere.
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from twisted.python import usage
+from svctree import __version__
+from svctree.settings import Settings, SettingsError, loadSettings, nearest, optionsOf
+from svctree.settings.flags import FlagError, Flags, longNames, meaningOf
 
-from svctree.settings import Settings, SettingsError, nearest
-from svctree.settings.usageflags import SettingsOptions
-
-__all__ = ["COMMANDS", "Command", "CommandOptions"]
+__all__ = ["COMMANDS", "Command", "CommandOptions", "usage"]
 
 
 class Command(NamedTuple):
@@ -42,84 +43,116 @@ COMMANDS = {
     "settings": Command("", "show every setting and where it comes from"),
 }
 
+# As getopt wants them, with what they do.
+_OURS = {
+    "json": "status, tree, settings: print JSON",
+    "no-wait": "stop, restart: do not wait for the end of the daemon",
+    "config=": "the configuration file",
+    "pool=": "reload, scale: the pool, where there are several",
+    "help": "Display this help and exit.",
+    "version": "Display the version and exit.",
+}
+_LETTERS = "c:h"
+
 _SERVING = ("run", "start", "check", "settings", "restart")
 
 
-class CommandOptions(SettingsOptions):
+class CommandOptions:
     """
     What was asked for.
 
     @ivar command: the name of the command.
     @ivar count: the number after C{scale}.
+    @ivar config: the path of the configuration file, or L{None}.
     @ivar pool: whom C{scale} and C{reload} are about; L{None} for the only one.
+    @ivar json: print results as JSON.
+    @ivar noWait: do not wait for the end of a daemon.
     """
 
-    synopsis = "Usage: svctree [options] COMMAND [argument]"
-    optFlags = [
-        ["json", None, "status, tree, settings: print JSON"],
-        ["no-wait", None, "stop, restart: do not wait for the end of the daemon"],
-    ]
-    optParameters = [
-        ["config", "c", None, "the configuration file"],
-        ["pool", None, None, "reload, scale: the pool, where there are several"],
-    ]
-
     def __init__(self) -> None:
-        super().__init__()
         self.command = ""
         self.count = 0
+        self.config: str | None = None
+        self.pool: str | None = None
+        self.json = self.noWait = False
+        self._given: list[tuple[str, str]] = []
+        self._settings: Settings | None = None
 
-    @property
-    def config(self) -> str | None:
+    def parseOptions(self, arguments: Sequence[str]) -> None:
         """
-        The path of the configuration file.
+        @param arguments: of the process, without its name.
+        @raise FlagError: they make no sense.
+        @raise SystemExit: help or the version was asked for, and printed.
         """
-        found: str | None = self["config"]
-        return found
+        options = {
+            one.name: one for one in optionsOf(Settings) if one.name != "application"
+        }
+        known = Flags(
+            options.values(), [*_OURS, *longNames(options.values())], _LETTERS
+        )
+        flags, words = known.split(arguments)
+        for flag, text in flags:
+            meant = meaningOf(flag, text, options)
+            if meant is None:
+                self._takeOurs(flag, text)
+            else:
+                self._given.append(meant)
+        self._takeWords(words)
 
-    def opt_h(self) -> None:
-        """
-        Display this help and exit.
-        """
-        self.opt_help()  # type: ignore[no-untyped-call]
+    def _takeOurs(self, flag: str, text: str) -> None:
+        if flag in ("--help", "-h"):
+            sys.stdout.write(usage() + "\n")
+            raise SystemExit(0)
+        if flag == "--version":
+            sys.stdout.write(f"svctree {__version__}\n")
+            raise SystemExit(0)
+        if flag in ("--config", "-c"):
+            self.config = text
+        elif flag == "--pool":
+            self.pool = text
+        elif flag == "--json":
+            self.json = True
+        else:
+            assert flag == "--no-wait"
+            self.noWait = True
 
-    def parseArgs(self, *words: str) -> None:
+    def _takeWords(self, words: Sequence[str]) -> None:
         if not words:
-            raise usage.UsageError(
+            raise FlagError(
                 "a command is missing; svctree --help shows them, svctree run serves "
                 "a demonstration"
             )
         self.command, *rest = words
         if self.command not in COMMANDS:
-            raise usage.UsageError(_unknown(self.command))
+            raise FlagError(_unknown(self.command))
         if self.command == "scale":
-            self._parseCount(rest)
+            self._takeCount(rest)
         elif self.command in _SERVING:
-            super().parseArgs(*rest)
+            if len(rest) > 1:
+                raise FlagError(
+                    f"got {' '.join(rest)!r}, expected one application as MODULE:NAME"
+                )
+            self._given += [("application", name) for name in rest]
         elif rest:
-            raise usage.UsageError(
-                f"{self.command} takes no argument, got {' '.join(rest)!r}"
-            )
+            raise FlagError(f"{self.command} takes no argument, got {' '.join(rest)!r}")
 
-    def _parseCount(self, words: list[str]) -> None:
+    def _takeCount(self, words: Sequence[str]) -> None:
         if len(words) != 1 or not re.fullmatch("[0-9]{1,6}", words[0]):
-            raise usage.UsageError(
+            raise FlagError(
                 "scale needs a number of workers, such as: svctree -c FILE scale 4"
             )
         self.count = int(words[0])
 
-    def postOptions(self) -> None:
-        """
-        The settings are read by the command: some can do with a broken file.
-        """
-
     @property
     def settings(self) -> Settings:
         """
+        The settings. They are read when they are first asked for, since some commands
+        can do with a broken file.
+
         @raise SettingsError: they cannot be used.
         """
         if self._settings is None:
-            self._settings = self.loadSettings(self.config)
+            self._settings = loadSettings(self.config, flags=self._given)
         return self._settings
 
     @property
@@ -136,21 +169,27 @@ class CommandOptions(SettingsOptions):
                 raise
             return error.salvaged, error
 
-    def getSynopsis(self) -> str:
-        return self.synopsis
 
-    def getUsage(self, width: int | None = None) -> str:
-        if self._failed:
-            return super().getUsage(width)
-        return _commands() + super().getUsage(width)
+def usage(width: int | None = None) -> str:
+    """
+    @param width: of the terminal; L{None} to find out.
+    @return: what C{--help} shows.
+    """
+    from svctree.settings.flaghelp import describeFlag, describeOptions
 
-
-def _commands() -> str:
-    lines = ["", "Commands:"]
+    lines = ["Usage: svctree [options] COMMAND [argument]", "", "Commands:"]
     for name, command in COMMANDS.items():
         head = f"  {name} {command.argument}"
         lines.append(f"{head:<30}{command.doc}")
-    return "\n".join(lines) + "\n"
+    options = [one for one in optionsOf(Settings) if one.name != "application"]
+    ours = [describeFlag(f"--{flag}", doc, width) for flag, doc in _OURS.items()]
+    return (
+        "\n".join(lines)
+        + "\n"
+        + describeOptions(options, width)
+        + "\nOther:\n"
+        + "".join(ours)
+    )
 
 
 def _unknown(word: str) -> str:

@@ -8,20 +8,13 @@ import json
 import os
 from collections.abc import Iterator
 
+from svctree.command.whose import identityFindings, refuse
 from svctree.listen import UnixAddress, parseAddress
-from svctree.process.identity import Identity, IdentityError
-from svctree.settings import (
-    Option,
-    Problem,
-    Settings,
-    SettingsError,
-    optionsOf,
-    usableProcessors,
-)
+from svctree.process.identity import Identity
+from svctree.settings import Option, Settings, optionsOf, usableProcessors
 
 __all__ = [
     "checkSettings",
-    "requireIdentity",
     "settingsAsJson",
     "settingsAsText",
     "summary",
@@ -87,42 +80,14 @@ def checkSettings(settings: Settings) -> list[str]:
     @return: notices, one line each.
     @raise SettingsError: a start would fail for sure.
     """
-    _refuse(settings, _findings(settings))
+    refuse(settings, _findings(settings))
     identity = Identity.resolve(settings.user, settings.group)
     return [sentence for _level, sentence in identity.remarks()]
 
 
-def requireIdentity(settings: Settings) -> None:
-    """
-    @raise SettingsError: the user or the group does not exist.
-    """
-    _refuse(settings, _identityFindings(settings))
-
-
-def _refuse(settings: Settings, findings: Iterator[tuple[str, str]]) -> None:
-    problems = []
-    for option, message in findings:
-        origin = settings.origins.get(option, "")
-        named = message if origin.startswith("--") else f"{option}: {message}"
-        problems.append(Problem(origin, named))
-    if problems:
-        raise SettingsError(problems)
-
-
 def _findings(settings: Settings) -> Iterator[tuple[str, str]]:
-    yield from _identityFindings(settings)
+    yield from identityFindings(settings)
     yield from _pathFindings(settings)
-
-
-def _identityFindings(settings: Settings) -> Iterator[tuple[str, str]]:
-    try:
-        Identity.resolve(settings.user)
-    except IdentityError as error:
-        yield "user", _withoutName(error)
-    try:
-        Identity.resolve(None, settings.group)
-    except IdentityError as error:
-        yield "group", _withoutName(error)
 
 
 def _pathFindings(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -155,10 +120,6 @@ def _folderFinding(keyword: str, path: str) -> Iterator[tuple[str, str]]:
         yield keyword, f"{path} is a folder, expected a path for a file"
     elif not os.path.exists(path) and not os.access(folder, os.W_OK):
         yield keyword, f"the folder {folder} cannot be written to"
-
-
-def _withoutName(error: Exception) -> str:
-    return str(error).partition(": ")[2]
 
 
 def summary(settings: Settings) -> str:

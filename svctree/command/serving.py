@@ -9,9 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from svctree.command.errors import CommandError
+from svctree.command.whose import requireIdentity
 from svctree.settings import Settings
 
 if TYPE_CHECKING:
+    from svctree.pool.source import Source
     from svctree.process.runner import Runner
     from svctree.service import MultiService
 
@@ -24,7 +26,36 @@ def serve(settings: Settings) -> int:
 
     @return: the exit status.
     """
-    return makeRunner(settings.changed(detach=False)).run()
+    if settings.detach:
+        settings = settings.changed(detach=False)
+    requireIdentity(settings)
+    source = _withoutTree(settings)
+    if source is None:
+        return makeRunner(settings).run()
+    from svctree.command.brief import serveOnce
+
+    return serveOnce(settings, source)
+
+
+def _withoutTree(settings: Settings) -> Source | None:
+    """
+    @return: where the one request comes from when it comes from standard input, and
+        nobody wants to speak to this process but who has started it.
+    """
+    protocol, listen = settings.protocol, settings.listen
+    if not (protocol == "cgi" or "stdin" in listen):
+        return None
+    if (
+        settings.pidfile is not None
+        or settings.controlAddress() is not None
+        or settings.statusAddress() is not None
+        or "NOTIFY_SOCKET" in os.environ
+    ):
+        return None
+    from svctree.pool.source import Source, sourceOf
+
+    source = sourceOf(protocol, listen, settings.workermodel)
+    return source if source in (Source.CGI, Source.CONNECTED) else None
 
 
 def start(settings: Settings) -> int:
@@ -35,6 +66,7 @@ def start(settings: Settings) -> int:
     @raise SystemExit: in the calling process, with status 0 when the daemon serves,
         else with the reason's status after printing it.
     """
+    requireIdentity(settings)
     return makeRunner(settings.changed(detach=True)).run()
 
 
@@ -43,7 +75,6 @@ def makeRunner(settings: Settings) -> Runner:
     @return: the whole tree of a daemon, with what runs it. Nothing is touched yet.
     """
     from svctree.assemble import makeTree
-    from svctree.command.report import requireIdentity
     from svctree.control import ControlService, StatusService
     from svctree.process import DaemonService
     from svctree.process.notify import notifier, watchdogInterval
@@ -53,7 +84,6 @@ def makeRunner(settings: Settings) -> Runner:
     if "twisted.internet.reactor" in sys.modules and settings.detach:
         # Its descriptors would be closed, or shared with the waiting parent.
         raise CommandError("a process with a reactor cannot go into the background")
-    requireIdentity(settings)
     root = MultiService()
     root.setName("svctree")
     daemon = DaemonService(

@@ -9,7 +9,6 @@ finds it again, as it would find a port that it can bind anew.
 from __future__ import annotations
 
 import contextlib
-import enum
 import fcntl
 import os
 import socket
@@ -26,57 +25,12 @@ from svctree.listen.address import (
 from svctree.listen.bound import Bound, nameOf
 from svctree.listen.errors import NotInherited, NotListening
 from svctree.listen.plan import Endpoint, Want, includes
+from svctree.listen.standard import StandardInput, standardInput
 
-__all__ = ["FIRST", "Inheritance", "StandardInput", "inherited", "standardInput"]
+__all__ = ["FIRST", "Inheritance", "inherited"]
 
 FIRST = 3
 """The lowest descriptor that systemd passes (C{SD_LISTEN_FDS_START})."""
-
-
-class StandardInput(enum.Enum):
-    """
-    What a descriptor is, for C{listen = stdin}; the values are for people.
-    """
-
-    LISTENING = "a listening socket"
-    CONNECTED = "a connected socket"
-    OTHER = "no stream socket"
-    CLOSED = "not open"
-
-
-def standardInput(fd: int = 0) -> StandardInput:
-    """
-    Tell what kind of server the parent process wants: one that accepts
-    (C{LISTENING}: spawn-fcgi, lighttpd, mod_fcgid), one for this connection
-    (C{CONNECTED}: inetd), or a CGI script (C{OTHER}: a pipe or a file).
-    """
-    try:
-        isSocket = stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return StandardInput.CLOSED
-    if not isSocket:
-        return StandardInput.OTHER
-    with socket.socket(fileno=os.dup(fd)) as sock:
-        if sock.type != socket.SOCK_STREAM:
-            return StandardInput.OTHER
-        if _listens(sock):
-            return StandardInput.LISTENING
-        try:
-            sock.getpeername()
-        except OSError:
-            return StandardInput.OTHER
-        return StandardInput.CONNECTED
-
-
-def _listens(sock: socket.socket) -> bool:
-    try:
-        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    except OSError:  # macOS has the option and does not answer
-        try:
-            sock.getpeername()
-        except OSError:
-            return True
-        return False
 
 
 class Inheritance:
@@ -140,7 +94,9 @@ class Inheritance:
             raise NotInherited(shown, "no passed socket matches", self.render())
         if address == SystemdAddress():
             # "All" means all that can be served; the rest is reported as unwanted.
-            fitting = [fd for fd in found if _kindOf(fd) is StandardInput.LISTENING]
+            fitting = [
+                fd for fd in found if standardInput(fd) is StandardInput.LISTENING
+            ]
             found = fitting or found
         return [self._adopt(want, address, fd) for fd in found]
 
@@ -153,7 +109,7 @@ class Inheritance:
         adopted: list[Bound] = []
         left = list(want.endpoints)
         for fd in list(self.names):
-            if fd in self._claimed or _kindOf(fd) is not StandardInput.LISTENING:
+            if fd in self._claimed or standardInput(fd) is not StandardInput.LISTENING:
                 continue
             served = [e for e in left if _serves(fd, e, want.address)]
             if served:
@@ -193,7 +149,7 @@ class Inheritance:
         }
 
     def _adopt(self, want: Want, address: Address, fd: int) -> Bound:
-        kind = _kindOf(fd)
+        kind = standardInput(fd)
         shown = address.render()
         if kind is StandardInput.CLOSED:
             raise NotInherited(shown, f"descriptor {fd} is not open", self.render())
@@ -223,16 +179,12 @@ class Inheritance:
 
     def _show(self, fd: int) -> str:
         name = self.names.get(fd, "")
-        kind = _kindOf(fd)
+        kind = standardInput(fd)
         what = _whatIs(fd, kind)
         if kind is StandardInput.LISTENING:
             with socket.socket(fileno=os.dup(fd)) as sock:
                 what = nameOf(sock)
         return f"fd:{fd} {name + ' ' if name else ''}({what})"
-
-
-def _kindOf(fd: int) -> StandardInput:
-    return standardInput(fd)
 
 
 def _whatIs(fd: int, kind: StandardInput) -> str:

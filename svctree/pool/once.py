@@ -1,106 +1,31 @@
 """
-The worker model C{once}: this process serves one request and ends.
+The worker model C{once} as a leaf of the tree: this process serves one request and
+ends.
 
-No zygote, no workers: web servers and inetd start a process for each request as it
-is, and the code that runs the request is plain and blocking
+No zygote, no workers: the code that runs the request is plain and blocking
 (L{svctree.worker.once}). While it runs, the reactor waits; it has nothing else to do.
+Where nothing asks for a tree, L{svctree.command.brief} does without one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from svctree.interfaces import IListener
-from svctree.listen import StandardInput, standardInput
-from svctree.pool.errors import BootError, PoolError
-from svctree.pool.models import model
+from svctree.pool.errors import PoolError
+from svctree.pool.source import Source, makeOnce, serveStandardInput
 from svctree.service import IServiceCollection, Service
 from svctree.settings import PoolSettings
-from svctree.worker.application import ApplicationError, loadApplication
-from svctree.worker.once import NoCGIRequest, Once
+from svctree.worker.once import Once
 
-__all__ = ["OnceService", "Source", "claimOutput", "sourceOf"]
-
-_log = Logger("svctree.pool")
-
-
-class Source(enum.Enum):
-    """
-    Where the one request comes from.
-    """
-
-    LISTENING = "the first connection to the listeners"
-    CONNECTED = "the connection on standard input"
-    CGI = "the environment and standard input"
-
-
-def sourceOf(
-    protocol: str,
-    listen: Sequence[str],
-    workerModel: str,
-    environment: Mapping[bytes, bytes] = os.environb,
-) -> Source | None:
-    """
-    Tell what the settings and standard input ask for.
-
-    @param environment: where a CGI request would be.
-    @return: L{None} for a pool: the listeners listen and the model is another.
-    @raise PoolError: standard input is not what the protocol needs.
-    """
-    if protocol == "cgi":
-        if standardInput() is StandardInput.LISTENING:
-            raise PoolError(
-                "standard input is a listening socket, expected a pipe or a file for "
-                "protocol = cgi; protocol = fastcgi or scgi would serve it"
-            )
-        return Source.CGI
-    if "stdin" in listen:
-        found = standardInput()
-        if found is StandardInput.CONNECTED:
-            # Apache's mod_cgid gives its scripts a socket as input and output.
-            isScript = protocol == "fastcgi" and b"GATEWAY_INTERFACE" in environment
-            return Source.CGI if isScript else Source.CONNECTED
-        if found is not StandardInput.LISTENING:
-            if protocol != "fastcgi":
-                raise PoolError(
-                    f"standard input is {found.value}, expected a socket for protocol "
-                    f"= {protocol}; only fastcgi and cgi serve a CGI request"
-                )
-            return Source.CGI
-    return Source.LISTENING if model(workerModel).inProcess else None
-
-
-def claimOutput(source: Source) -> int:
-    """
-    Keep what goes to the peer apart from what is printed: from here on, standard
-    output is standard error.
-
-    @return: a descriptor for the answer of a CGI request.
-    """
-    output = -1
-    if source is Source.CGI:
-        output = os.dup(1)
-        os.dup2(2, 1)
-    elif source is Source.CONNECTED:
-        # inetd gives the connection as all three of them.
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd in (1, 2):
-            with contextlib.suppress(OSError):
-                if os.path.sameopenfile(0, fd):
-                    os.dup2(null, fd)
-        os.close(null)
-    return output
+__all__ = ["OnceService"]
 
 
 class OnceService(Service):
@@ -148,17 +73,12 @@ class OnceService(Service):
         Import the application, and serve as soon as the reactor runs.
 
         @raise BootError: it cannot be imported.
+        @raise svctree.worker.once.NoCGIRequest: there is nothing to serve.
         """
         super().startService()
-        if self._source is Source.CGI and b"REQUEST_METHOD" not in self._environment:
-            raise NoCGIRequest()
-        sys.path[:0] = [path for path in self._path if path not in sys.path]
-        os.environ.update(self.settings.env)
-        try:
-            application = loadApplication(self.settings.application)
-        except ApplicationError as error:
-            raise BootError(str(error), error.details, 4) from error
-        self._once = Once(application, attrs.asdict(self.settings))
+        self._once = makeOnce(
+            self.settings, self._source, self._environment, self._path
+        )
         reactor = self._theReactor()
         if self._source is Source.LISTENING:
             self._readers = [_Waiting(sock, self) for sock in self._sockets()]
@@ -218,10 +138,7 @@ class OnceService(Service):
 
     def _serve(self) -> None:
         assert self._once is not None
-        if self._source is Source.CONNECTED:
-            self._once.fromConnected()
-        else:
-            self._once.fromEnvironment(self._environment, target=self._output)
+        serveStandardInput(self._once, self._source, self._output, self._environment)
         self._end()
 
     def _end(self) -> None:

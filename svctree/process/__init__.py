@@ -13,13 +13,7 @@ from svctree.lazy import lazyNames
 
 if TYPE_CHECKING:
     from svctree.process.daemon import DaemonService, rootOf
-    from svctree.process.detach import (
-        Foreground,
-        IStatus,
-        NoStatus,
-        StatusPipe,
-        detachProcess,
-    )
+    from svctree.process.detach import StatusPipe, detachProcess
     from svctree.process.errorlog import ErrorLog, ErrorLogError
     from svctree.process.exitstatus import endInOrder
     from svctree.process.holder import Holder
@@ -49,6 +43,7 @@ if TYPE_CHECKING:
         eachService,
         hurryTree,
     )
+    from svctree.process.status import Foreground, IStatus, NoStatus
     from svctree.process.surroundings import (
         SurroundingsError,
         changeDirectory,
@@ -105,14 +100,14 @@ _HOMES = {
     "DaemonService": "daemon",
     "ErrorLog": "errorlog",
     "ErrorLogError": "errorlog",
-    "Foreground": "detach",
+    "Foreground": "status",
     "Holder": "holder",
-    "IStatus": "detach",
+    "IStatus": "status",
     "Identity": "identity",
     "IdentityError": "identity",
     "NoNotify": "notify",
     "NoPidFile": "pidfile",
-    "NoStatus": "detach",
+    "NoStatus": "status",
     "Notify": "notify",
     "OperationError": "operations",
     "Operations": "operations",

@@ -20,7 +20,6 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from svctree.interfaces import IDescribable, IServiceState
-from svctree.process.detach import IStatus, NoStatus
 from svctree.process.errorlog import ErrorLog
 from svctree.process.identity import Identity, IdentityError
 from svctree.process.notify import NoNotify, Notify, WatchdogService
@@ -28,6 +27,7 @@ from svctree.process.operations import Operations, signalActions
 from svctree.process.pidfile import NoPidFile, PidFile
 from svctree.process.reaper import ReaperService
 from svctree.process.signals import Action, SignalService, Stopper
+from svctree.process.status import IStatus, NoStatus
 from svctree.process.surroundings import changeRoot
 from svctree.service import Service
 

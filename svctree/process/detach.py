@@ -22,131 +22,22 @@ import select
 import signal
 import sys
 from collections.abc import Collection, Iterator
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from svctree.process.holder import Holder
 from svctree.process.leftovers import sweepLeftovers
 from svctree.process.progress import Progress
+from svctree.process.status import complain, fillStandardStreams
 
 __all__ = [
-    "Foreground",
-    "IStatus",
-    "NoStatus",
     "StatusPipe",
     "awaitDaemon",
     "closeInherited",
     "detachProcess",
-    "fillStandardStreams",
 ]
-
-PROGRAM = "svctree"
 
 # How long a daemon that has said why it ends may take to be gone, in seconds.
 _LAST_GRACE = 5.0
-
-
-class IStatus(Protocol):
-    """
-    Whom a starting daemon reports to.
-    """
-
-    def progress(self, what: str) -> None:
-        """
-        @param what: what the start is waiting for, in a few words.
-        """
-
-    def ready(self, summary: str = "") -> None:
-        """
-        The daemon serves.
-
-        @param summary: where, for the person who has started it.
-        """
-
-    def failed(
-        self,
-        message: str,
-        exitStatus: int = 1,
-        details: str = "",
-        pidfile: str | None = None,
-        sockets: Collection[str] = (),
-    ) -> None:
-        """
-        The daemon ends before it was ready.
-
-        @param message: one line for people.
-        @param details: what stands below that line, a traceback for instance.
-        @param pidfile: the pidfile, when it could only be emptied.
-        @param sockets: socket files that could not be removed.
-        """
-
-    def close(self) -> None:
-        """
-        There is nothing more to report.
-        """
-
-
-class NoStatus:
-    """
-    Where nobody waits to be told: under C{twistd}, which has its own ways.
-    """
-
-    def close(self) -> None:
-        """
-        Nothing is open.
-        """
-
-    def progress(self, what: str) -> None:
-        """
-        Nobody is told.
-        """
-
-    def ready(self, summary: str = "") -> None:
-        """
-        Nobody is told.
-        """
-
-    def failed(
-        self,
-        message: str,
-        exitStatus: int = 1,
-        details: str = "",
-        pidfile: str | None = None,
-        sockets: Collection[str] = (),
-    ) -> None:
-        """
-        Nobody is told.
-        """
-
-
-class Foreground(NoStatus):
-    """
-    Reports a failure to the standard error of a process that does not detach: to
-    the one that it was started with, for by then the error log may have taken its
-    place. Everything else the log tells already.
-    """
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        if stream is None:
-            fillStandardStreams()
-            stream = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-        self._stream: TextIO = stream
-
-    def failed(
-        self,
-        message: str,
-        exitStatus: int = 1,
-        details: str = "",
-        pidfile: str | None = None,
-        sockets: Collection[str] = (),
-    ) -> None:
-        with contextlib.suppress(OSError):
-            _complain(self._stream, message, details)
-
-    def close(self) -> None:
-        """
-        There is nothing more to report.
-        """
-        self._stream.close()
 
 
 class StatusPipe:
@@ -288,10 +179,10 @@ def awaitDaemon(
         interrupts.restore()
         progress.clear()
     if interrupted:
-        _complain(stream, "interrupted; the daemon was told to stop")
+        complain(stream, "interrupted; the daemon was told to stop")
         return 130
     who = f" (pid {pid})" if pid else ""
-    _complain(
+    complain(
         stream,
         f"the daemon{who} ended before it was ready and could not say why; "
         "see its error log",
@@ -314,20 +205,6 @@ def closeInherited(keep: Collection[int] = ()) -> None:
         with contextlib.suppress(OSError):
             if not fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC:
                 os.close(fd)
-
-
-def fillStandardStreams() -> None:
-    """
-    Make sure that descriptors 0, 1 and 2 are open, else the next file would get one
-    of these numbers, and somebody's error message.
-    """
-    for fd in range(3):
-        try:
-            os.fstat(fd)
-        except OSError:
-            # The lowest free number is exactly this one.
-            null = os.open(os.devnull, os.O_RDWR)
-            os.set_inheritable(null, True)
 
 
 def _descriptors() -> list[int]:
@@ -374,7 +251,7 @@ def _understand(
     if "failed" in message:
         # Only then nobody listens on its sockets any more.
         _awaitEnd(pid)
-        _complain(stream, message["failed"], message["details"])
+        complain(stream, message["failed"], message["details"])
         sweepLeftovers(message["pidfile"], message["sockets"])
         return int(message["exitStatus"])
     return None
@@ -396,10 +273,3 @@ def _interrupt(pid: int) -> bool:
         with daemon:
             daemon.signal(signal.SIGINT)
     return True
-
-
-def _complain(stream: TextIO, message: str, details: str = "") -> None:
-    stream.write(f"{PROGRAM}: {message}\n")
-    if details.strip():
-        stream.write(details.rstrip() + "\n")
-    stream.flush()

@@ -30,9 +30,10 @@ from twisted.python.failure import Failure
 from svctree.interfaces import IListener
 from svctree.listen import DescriptorAddress
 from svctree.process.daemon import DaemonService
-from svctree.process.detach import Foreground, detachProcess
+from svctree.process.detach import detachProcess
 from svctree.process.logs import startLogging
 from svctree.process.signals import eachService
+from svctree.process.status import Foreground
 from svctree.process.surroundings import changeDirectory, setUmask
 from svctree.tree.paths import pathOf
 from svctree.tree.root import unstopped

@@ -1,12 +1,16 @@
 """
 One schema for every option; the file format; the flags.
 
-Nothing here imports Twisted but L{svctree.settings.usageflags}.
+Nothing here imports Twisted but L{svctree.settings.usageflags}. Names that not every
+program needs are loaded when they are first used.
 """
 
-from svctree.settings.configuration import Configuration, readConfiguration
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from svctree.lazy import lazyNames
 from svctree.settings.inifile import IniFile, parseIni, readIni
-from svctree.settings.machine import usableProcessors, workerRange
 from svctree.settings.names import addNames
 from svctree.settings.option import Group, Option, optionsOf
 from svctree.settings.problems import BadValue, Problem, SettingsError, nearest
@@ -22,6 +26,10 @@ from svctree.settings.schema import (
     WorkerSettings,
 )
 from svctree.settings.sources import loadSettings
+
+if TYPE_CHECKING:
+    from svctree.settings.configuration import Configuration, readConfiguration
+    from svctree.settings.machine import usableProcessors, workerRange
 
 __all__ = [
     "DEMO",
@@ -50,3 +58,12 @@ __all__ = [
     "usableProcessors",
     "workerRange",
 ]
+
+_HOMES = {
+    "Configuration": "configuration",
+    "readConfiguration": "configuration",
+    "usableProcessors": "machine",
+    "workerRange": "machine",
+}
+
+__getattr__ = lazyNames(__name__, _HOMES)

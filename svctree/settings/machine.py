@@ -12,11 +12,9 @@ from pathlib import Path
 
 from svctree.settings.kinds import WorkerRange
 from svctree.settings.problems import BadValue, Problem, SettingsError
+from svctree.settings.schema import CONCURRENCY
 
-__all__ = ["CONCURRENCY", "quota", "usableProcessors", "workerRange"]
-
-CONCURRENCY = "WEB_CONCURRENCY"
-"""The variable by which hosting platforms say how many workers they want."""
+__all__ = ["quota", "usableProcessors", "workerRange"]
 
 
 def usableProcessors(root: Path = Path("/")) -> int:

@@ -4,7 +4,6 @@ What is wrong with settings, and where: every problem at once, for people.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +18,8 @@ def nearest(name: str, known: Iterable[str], closeness: float = 0.6) -> str | No
     @param closeness: from 0.0 (anything will do) to 1.0 (only the name itself).
     @return: the known name that C{name} was probably meant to be.
     """
+    import difflib
+
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=closeness)
     return found[0] if found else None
 

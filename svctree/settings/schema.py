@@ -19,6 +19,7 @@ from svctree.settings import kinds, names
 from svctree.settings.option import Group, option, optionsOf
 
 __all__ = [
+    "CONCURRENCY",
     "DEMO",
     "ApplicationSettings",
     "ListenSettings",
@@ -33,6 +34,8 @@ __all__ = [
 DEMO = "svctree.demo:application"
 """What is served when nothing is named."""
 
+CONCURRENCY = "WEB_CONCURRENCY"
+"""The variable by which hosting platforms say how many workers they want."""
 
 _number = kinds.Integer
 _positive = partial(kinds.Integer, 1)
@@ -48,7 +51,7 @@ _trusting = partial(option, "Listening", late=True)
 _recording = partial(option, "Watching", late=True)
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class ApplicationSettings(Group):
     """
     What runs.
@@ -100,7 +103,7 @@ class ApplicationSettings(Group):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class TrustSettings(Group):
     """
     Who is believed about the client.
@@ -129,7 +132,7 @@ class TrustSettings(Group):
             )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class ReportSettings(Group):
     """
     How processes make themselves known.
@@ -155,7 +158,7 @@ class ReportSettings(Group):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class RecordSettings(Group):
     """
     What is written about requests.
@@ -185,7 +188,7 @@ class RecordSettings(Group):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class ProcessSettings(ReportSettings):
     """
     The daemon as a process.
@@ -252,7 +255,7 @@ class ProcessSettings(ReportSettings):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class ListenSettings(TrustSettings):
     """
     Where clients connect.
@@ -272,7 +275,7 @@ class ListenSettings(TrustSettings):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class WorkerSettings(Group):
     """
     The processes and threads that serve.
@@ -363,7 +366,7 @@ class WorkerSettings(Group):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class RequestSettings(Group):
     """
     What one request may take.
@@ -412,7 +415,7 @@ class RequestSettings(Group):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class WatchSettings(RecordSettings):
     """
     How it is watched and commanded.
@@ -432,7 +435,7 @@ class WatchSettings(RecordSettings):
     )
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class PoolSettings(
     ApplicationSettings,
     WorkerSettings,
@@ -447,7 +450,7 @@ class PoolSettings(
     """
 
 
-@attrs.frozen(kw_only=True, init=False, slots=False)
+@attrs.frozen(kw_only=True, init=False, slots=False, eq=False, repr=False)
 class Settings(
     ApplicationSettings,
     ProcessSettings,

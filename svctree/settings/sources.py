@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from svctree.settings.inifile import IniFile, readIni
-from svctree.settings.machine import CONCURRENCY
 from svctree.settings.option import Option, optionsOf
 from svctree.settings.problems import BadValue, Problem, SettingsError, nearest
-from svctree.settings.schema import Settings
+from svctree.settings.schema import CONCURRENCY, Settings
 
 __all__ = ["loadSettings"]
 
@@ -59,7 +58,7 @@ def loadSettings(
         environ=environ,
         folder=folder,
     )
-    return gathered.settings(file).changed(again=again)
+    return gathered.settings(file, again)
 
 
 class _Gathered:
@@ -117,8 +116,9 @@ class _Gathered:
                 value = option.kind.joined(before, self._values[option.keyword])
                 self._values[option.keyword] = value
 
-    def settings(self, file: IniFile | None) -> Settings:
+    def settings(self, file: IniFile | None, again: Callable[[], Settings]) -> Settings:
         """
+        @param again: see L{Settings}.
         @raise SettingsError: something was wrong.
         """
         if file is not None:
@@ -131,18 +131,21 @@ class _Gathered:
         # A newcomer's application lies beside the file.
         self._values.setdefault("pythonpath", (root,))
         if not self._problems:
-            return self._made(root, file)
+            return self._made(root, file, again)
         error = SettingsError(self._problems)
         # Dropping a value may bring about a contradiction with another's default.
         with contextlib.suppress(SettingsError):
-            error.salvaged = self._made(root, file)
+            error.salvaged = self._made(root, file, None)
         raise error
 
-    def _made(self, root: str, file: IniFile | None) -> Settings:
+    def _made(
+        self, root: str, file: IniFile | None, again: Callable[[], Settings] | None
+    ) -> Settings:
         return Settings(
             origins=self._origins,
             root=root,
             file=None if file is None else os.path.abspath(file.path),
+            again=again,
             **self._values,
         )
 

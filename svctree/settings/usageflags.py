@@ -14,45 +14,20 @@ The only module of this package that imports Twisted.
 
 from __future__ import annotations
 
-import getopt
-import shutil
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from twisted.python import usage
 
+from svctree.settings.flaghelp import describeFlag, describeOptions
+from svctree.settings.flags import FlagError, Flags, longNames
 from svctree.settings.kinds import Boolean
 from svctree.settings.option import Option, optionsOf
-from svctree.settings.problems import BadValue, SettingsError, nearest
+from svctree.settings.problems import SettingsError
 from svctree.settings.schema import Settings
 from svctree.settings.sources import loadSettings
 
-__all__ = ["SettingsOptions", "UnknownFlag", "describeOptions"]
-
-_COLUMN = 30
-
-_ARGUMENT = {"application": "the application is the argument MODULE:NAME"}
-
-
-class UnknownFlag(usage.UsageError):
-    """
-    A flag that does not exist.
-    """
-
-    def __init__(self, flag: str, known: Iterable[str], instead: str = "") -> None:
-        """
-        @param flag: as it was given, with its dashes.
-        @param instead: what to do, where it is not just a slip of the pen.
-        """
-        close = nearest(flag, known)
-        if instead:
-            hint = f"; {instead}"
-        elif close:
-            hint = f"; did you mean {close}?"
-        else:
-            hint = "; --help shows them all"
-        super().__init__(f"unknown flag {flag}{hint}")
+__all__ = ["SettingsOptions"]
 
 
 class SettingsOptions(usage.Options):
@@ -141,21 +116,17 @@ class SettingsOptions(usage.Options):
             return
         try:
             super().parseOptions(self.normalised(options))
-        except usage.UsageError:
+        except (FlagError, usage.UsageError) as error:
             self._failed = True
-            raise
+            raise usage.UsageError(str(error)) from None
 
     def normalised(self, arguments: Sequence[str]) -> list[str]:
         """
         @return: C{arguments} with the flags first and in their long form.
-        @raise usage.UsageError: a flag is unknown, or lacks its value.
+        @raise FlagError: a flag is unknown, or lacks its value.
         """
-        spelled = [self._withoutYes(one) for one in _untilDashes(arguments)]
-        spelled += arguments[len(spelled) :]
-        try:
-            flags, others = self.split(spelled)
-        except getopt.GetoptError as error:
-            raise self._explained(error) from None
+        known = Flags(self.options(), self.longOpt, self.shortOpt, self.notHere)
+        flags, others = known.split(arguments)
         found = []
         for flag, value in flags:
             takesValue = flag[2:] + "=" in self.longOpt
@@ -163,43 +134,6 @@ class SettingsOptions(usage.Options):
             if not flag.startswith("--") and value:
                 found[-1] = flag + value
         return [*found, "--", *others]
-
-    def split(
-        self, arguments: Sequence[str]
-    ) -> tuple[list[tuple[str, str]], list[str]]:
-        """
-        @return: the flags, and what remains; by default flags may stand anywhere.
-        """
-        return getopt.gnu_getopt(arguments, self.shortOpt, self.longOpt)
-
-    def _withoutYes(self, argument: str) -> str:
-        """
-        @return: C{--name=no} as C{--no-name}, for boolean options.
-        """
-        name, equals, text = argument.partition("=")
-        if not equals or f"no-{name[2:]}" not in self.longOpt:
-            return argument
-        try:
-            return name if Boolean().fromText(text) else f"--no-{name[2:]}"
-        except BadValue as error:
-            raise usage.UsageError(f"{name}: {error}") from None
-
-    def _explained(self, error: getopt.GetoptError) -> usage.UsageError:
-        dashes = "-" if len(error.opt) == 1 else "--"
-        flag = dashes + error.opt
-        known = ["--" + one.rstrip("=") for one in self.longOpt]
-        if "requires argument" in error.msg:
-            kinds = {"--" + one.name: one.kind for one in self.options()}
-            kind = kinds.get(flag)
-            wanted = kind.expected if kind else "a value"
-            return usage.UsageError(f"{flag} needs a value: {wanted}")
-        if "must not have" in error.msg:
-            return usage.UsageError(f"{flag} takes no value")
-        if "unique prefix" in error.msg:
-            fits = [one for one in known if one.startswith(flag)]
-            return usage.UsageError(f"{flag} could be {' or '.join(fits)}")
-        instead = {**_ARGUMENT, **self.notHere}.get(error.opt, "")
-        return UnknownFlag(flag, known, instead)
 
     def parseArgs(self, *names: str) -> None:
         if len(names) > 1:
@@ -233,58 +167,17 @@ class SettingsOptions(usage.Options):
             # twistd prints this above the error, which must not scroll away.
             return "--help shows the options\n"
         ours = self.options()
-        names = {one.name for one in ours}
-        text = describeOptions(ours, width)
-        others = []
-        for one in self.longOpt:
-            name = one.rstrip("=")
-            if name not in names and name.removeprefix("no-") not in names:
-                others.append(_described(f"--{one}", self.docs.get(name) or "", width))
-        return text + "\nOther:\n" + "".join(others) + self.longdesc
-
-
-def describeOptions(options: Iterable[Option], width: int | None = None) -> str:
-    """
-    @param width: of the terminal; L{None} to find out.
-    @return: the flags, by group, as C{--help} shows them.
-    """
-    chunks = []
-    group = ""
-    for option in options:
-        if option.group != group:
-            group = option.group
-            chunks.append(f"\n{group}:\n")
-        chunks.append(_described(_spelled(option), _documented(option), width))
-    return "".join(chunks)
-
-
-def _spelled(option: Option) -> str:
-    if isinstance(option.kind, Boolean):
-        return f"--[no-]{option.name}"
-    return f"--{option.name}={option.kind.metavar}"
-
-
-def _documented(option: Option) -> str:
-    default = option.shown or option.render(option.default)
-    again = "; repeatable" if option.kind.repeatable else ""
-    return option.doc + again + (f" [{default}]" if default else "")
-
-
-def _described(flag: str, doc: str, width: int | None) -> str:
-    if width is None:
-        width = min(shutil.get_terminal_size().columns, 100)
-    lines = textwrap.wrap(" ".join(doc.split()), max(width - _COLUMN, 30)) or [""]
-    head = f"  {flag}"
-    if len(head) > _COLUMN - 2:
-        lines.insert(0, head)
-    else:
-        lines[0] = f"{head:<{_COLUMN}}{lines[0]}"
-    return ("\n" + " " * _COLUMN).join(lines).rstrip() + "\n"
-
-
-def _untilDashes(arguments: Sequence[str]) -> list[str]:
-    found = list(arguments)
-    return found[: found.index("--")] if "--" in found else found
+        shown = set(longNames(ours))
+        return (
+            describeOptions(ours, width)
+            + "\nOther:\n"
+            + "".join(
+                describeFlag(f"--{one}", self.docs.get(one.rstrip("=")) or "", width)
+                for one in self.longOpt
+                if one not in shown
+            )
+            + self.longdesc
+        )
 
 
 def _flag(option: Option, text: str) -> Callable[[SettingsOptions], None]:

@@ -4,7 +4,6 @@ From a name to a WSGI application, with errors that a newcomer can act on.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -139,6 +138,8 @@ def _siblings(package: str) -> list[str]:
 
 
 def _nearest(name: str, names: list[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, names, n=1)
     return f"; the nearest is {close[0]!r}" if close else ""
 

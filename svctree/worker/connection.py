@@ -26,7 +26,8 @@ from svctree.wire.contract import (
     RequestError,
     WireError,
 )
-from svctree.worker.body import Body, Upload
+from svctree.worker.body import Body
+from svctree.worker.upload import Upload
 from svctree.worker.waiting import BODY, FRESH, HEAD, IDLE, QUEUED, Waiting
 from svctree.wsgi import ClientGone
 from svctree.wsgi.gateway import CUT, DONE, RESET

@@ -4,7 +4,8 @@ The model C{once}: one request in this process, then the end.
 Nothing here waits for more than one thing, so it is plain blocking code around a
 codec and the gateway: read until the request is complete, run the application, write.
 The request comes from a connection (inetd, or one accepted from a listening socket)
-or from the environment and standard input (CGI).
+or from the environment and standard input (CGI). What only a connection needs is
+imported for one: a CGI script has to be quick.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from svctree.wire.cgi import CGICodec, variablesFrom
 from svctree.wire.contract import (
@@ -27,22 +27,18 @@ from svctree.wire.contract import (
     RequestError,
     WireError,
 )
-from svctree.wire.registry import codecs
 from svctree.worker.body import Body
 from svctree.worker.config import WorkerConfig
-from svctree.worker.origin import Origin
-from svctree.worker.trust import Trust
+from svctree.worker.peers import Peer, Streams
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
 from svctree.wsgi.gateway import DONE, RESET
 
 if TYPE_CHECKING:
+    import socket
+
     from svctree.worker.accesslog import Answer
 
 __all__ = ["NoCGIRequest", "Once"]
-
-_RECEIVE = 65536
-_LINGER = 2.0
-_BLOCK = 1 << 20
 
 
 class NoCGIRequest(Exception):
@@ -57,101 +53,6 @@ class NoCGIRequest(Exception):
             "standard input is no socket and there is no CGI request in the "
             "environment (REQUEST_METHOD); expected to be started by a web server"
         )
-
-
-class Peer(Protocol):
-    """
-    The other end. Also the gateway's sink.
-    """
-
-    def receive(self, timeout: float) -> bytes:
-        """
-        @return: what came, C{b""} at the end.
-        @raise OSError: nothing came in time, or the peer has left.
-        """
-
-    def write(self, data: bytes) -> None: ...
-
-    def begin(self, data: bytes) -> None: ...
-
-    def sendFile(self, fd: int, offset: int, count: int) -> None: ...
-
-    def finish(self, linger: bool) -> None:
-        """
-        Say that no more follows.
-        """
-
-
-class _Streams:
-    """
-    A pair of descriptors: what the server reads of us, and what we read of it.
-    """
-
-    def __init__(self, source: int, target: int) -> None:
-        self._source = source
-        self._target = target
-
-    def receive(self, timeout: float) -> bytes:
-        # A regular file, a pipe, /dev/null: the server answers for its client's pace.
-        return os.read(self._source, _RECEIVE)
-
-    def write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            try:
-                left = left[os.write(self._target, left) :]
-            except OSError as error:
-                raise ClientGone(str(error)) from None
-
-    def begin(self, data: bytes) -> None:
-        self.write(data)
-
-    def sendFile(self, fd: int, offset: int, count: int) -> None:
-        while count:
-            data = os.pread(fd, min(count, _BLOCK), offset)
-            if not data:
-                raise ClientGone("the file has become shorter while it was sent")
-            self.write(data)
-            offset += len(data)
-            count -= len(data)
-
-    def finish(self, linger: bool) -> None:
-        """
-        The end of the process closes the streams.
-        """
-
-
-class _Connection(_Streams):
-    """
-    A connected socket, blocking.
-    """
-
-    def __init__(self, sock: socket.socket, writeTimeout: float) -> None:
-        super().__init__(sock.fileno(), sock.fileno())
-        self._socket = sock
-        self._writeTimeout = writeTimeout or None
-
-    def receive(self, timeout: float) -> bytes:
-        self._socket.settimeout(timeout or None)
-        return self._socket.recv(_RECEIVE)
-
-    def write(self, data: bytes) -> None:
-        self._socket.settimeout(self._writeTimeout)
-        try:
-            self._socket.sendall(data)
-        except OSError as error:
-            raise ClientGone(str(error)) from None
-
-    def finish(self, linger: bool) -> None:
-        # See the workers' connections: a close before the peer has stopped sending
-        # would cost it the answer.
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-            if linger:
-                self._socket.settimeout(_LINGER)
-                while self._socket.recv(_RECEIVE):
-                    pass
-        self._socket.close()
 
 
 class Once:
@@ -189,19 +90,19 @@ class Once:
         """
         Serve the connection behind a descriptor (inetd).
         """
+        import socket
+
         sock = socket.socket(fileno=os.dup(fd))
         return self._serveSocket(sock, sock, sock.getpeername())
 
     def _serveSocket(
         self, sock: socket.socket, listening: socket.socket, address: Any
     ) -> bool:
+        from svctree.worker.onesocket import Connected, codecOf
+
         config = self._config
-        trust = Trust(config.forwardedAllow) if config.forwardedAllow else None
-        origin = Origin(listening, config, trust, config.proxyProtocol, _FLAGS)
-        make = codecs(config.protocol)(config.limits, config.mount, config.serverName)
-        codec = origin.codec(make, sock, address)
-        codec.close()
-        return self._serve(codec, _Connection(sock, config.writeTimeout))
+        codec = codecOf(config, _FLAGS, sock, listening, address)
+        return self._serve(codec, Connected(sock, config.writeTimeout))
 
     def fromEnvironment(
         self, environment: Mapping[bytes, bytes], source: int = 0, target: int = 1
@@ -227,7 +128,7 @@ class Once:
         codec = CGICodec(
             variablesFrom(environment), template, config.limits, config.mount
         )
-        return self._serve(codec, _Streams(source, target))
+        return self._serve(codec, Streams(source, target))
 
     def _serve(self, codec: ICodec, peer: Peer) -> bool:
         """

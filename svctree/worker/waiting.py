@@ -12,9 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from svctree.wire.contract import ICodec, RequestError, WireError
-from svctree.worker.body import Upload
 from svctree.worker.sink import IMeter, Sink
 from svctree.worker.timers import NEVER
+from svctree.worker.upload import Upload
 from svctree.wsgi import ClientGone
 
 if TYPE_CHECKING:

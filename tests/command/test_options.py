@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from twisted.python import usage
 
 from svctree.command import COMMANDS, CommandOptions
 from svctree.settings import SettingsError
+from svctree.settings.flags import FlagError
 
 
 def parsed(*arguments: str) -> CommandOptions:
@@ -16,7 +16,7 @@ def parsed(*arguments: str) -> CommandOptions:
 
 
 def refusal(*arguments: str) -> str:
-    with pytest.raises(usage.UsageError) as caught:
+    with pytest.raises(FlagError) as caught:
         parsed(*arguments)
     return str(caught.value)
 
@@ -32,7 +32,7 @@ def test_anyOrder() -> None:
         options = parsed(*arguments)
         assert options.command == "stop"
         assert options.config == "a.ini"
-        assert options["no-wait"]
+        assert options.noWait
 
 
 def test_arguments() -> None:

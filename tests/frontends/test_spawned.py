@@ -124,9 +124,9 @@ class CGI(Spawned):
     name = "app.cgi"
     location: ClassVar[dict[str, str]] = {'ScriptAlias "/"': 'ScriptAlias "/app/"'}
     oneProcess = False
-    # Each takes the better part of a second of processor time. Ten thousand take an
-    # hour or two: SVCTREE_TEST_MIXED=10000 (see checks.py).
-    requests = 24
+    # Each takes a tenth of a second of processor time, and more on a busy machine. Ten
+    # thousand take a quarter of an hour or two: SVCTREE_TEST_MIXED=10000 (checks.py).
+    requests = 120
     clients = 2
     keepsClients = False
     aborts = 2

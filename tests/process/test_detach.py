@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from svctree.process.detach import Foreground, awaitDaemon
+from svctree.process import Foreground
+from svctree.process.detach import awaitDaemon
 from tests.support.processes import Processes, alive, waitUntil
 
 BEGIN = """

@@ -4,7 +4,6 @@ Paths, addresses, and who is at the other end.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Sequence
 
@@ -15,6 +14,10 @@ from svctree.settings.kinds.lists import Several
 from svctree.settings.problems import BadValue
 
 __all__ = ["Address", "Addresses", "Path", "Paths", "Peers", "anchorAddress"]
+
+
+# The address of CGI scripts, which have no time to load the grammar for a word.
+_STDIN = "stdin"
 
 
 class Path(Kind[str]):
@@ -65,6 +68,8 @@ class Peers(Several):
     metavar = "PEER"
 
     def item(self, text: str) -> str:
+        import ipaddress
+
         if text == "unix":
             return text
         try:
@@ -81,6 +86,8 @@ def anchorAddress(address: str, folder: str) -> str:
     @return: C{address} with the path of a unix socket starting at C{folder};
         anything else as it is.
     """
+    if address == _STDIN:
+        return address
     from svctree.listen import UnixAddress, parseAddress
 
     parsed = parseAddress(address)
@@ -91,6 +98,8 @@ def anchorAddress(address: str, folder: str) -> str:
 
 
 def _checkAddress(text: str) -> str:
+    if text == _STDIN:
+        return text
     # Imported here: the schema is also used where nobody listens.
     from svctree.listen import AddressError, parseAddress
 

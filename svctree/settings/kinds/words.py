@@ -142,12 +142,12 @@ class AccessFormat(Kind[str]):
     metavar = "FORMAT"
 
     def fromText(self, text: str) -> str:
+        if text in ("combined", "common", "json"):
+            return text
+        if not text.isprintable() or not text or text.isalpha():
+            raise self.refuse(text)
         from svctree.logformat import FormatError, compileFormat
 
-        if not text.isprintable() or not text:
-            raise self.refuse(text)
-        if text.isalpha() and text not in ("combined", "common", "json"):
-            raise self.refuse(text)
         try:
             compileFormat(text)
         except FormatError as error:
