@@ -10,6 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from svctree.tree.results import isPending
+
 
 class Bound:
     """
@@ -27,7 +29,7 @@ class Bound:
         expired: Callable[[], object],
     ) -> None:
         self._timer: IDelayedCall | None = None
-        if timeout is not None and not waiting.called:
+        if timeout is not None and isPending(waiting):
             self._timer = clock.callLater(timeout, expired)
             waiting.addBoth(self._done)
 

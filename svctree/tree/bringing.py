@@ -127,12 +127,12 @@ class Bringing:
         """
         @return: a Deferred that never fails; failures are noted.
         """
-        if child.gone:
+        if child.gone or child.terminated:
             return None
         try:
             self._checkRequirements(child)
             starting = self._supervisor._supervision.start(child)
-        except Exception:
+        except BaseException:
             self._childFailed(Failure(), child)
             return None
         if starting is not None:
@@ -154,10 +154,12 @@ class Bringing:
             raise failure
 
     def _childFailed(self, failure: Failure, child: Child) -> None:
-        if self._abandoned or child.gone:
+        if self._abandoned or child.gone or child.terminated:
             return
-        self._supervisor._noteFailure(child.service, failure)
-        if self._failure is None and not self._supervisor.keepGoing:
+        supervisor = self._supervisor
+        supervisor._noteFailure(child.service, failure)
+        keepGoing = supervisor.keepGoing and failure.check(Exception)
+        if self._failure is None and not keepGoing:
             self._failure = failure
 
     async def _undo(self) -> None:

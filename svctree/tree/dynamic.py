@@ -16,8 +16,9 @@ from zope.interface import implementer
 from svctree.interfaces import IComposite
 from svctree.tree.child import Child
 from svctree.tree.errors import TooManyChildren, UnknownOption
+from svctree.tree.results import isPending
 from svctree.tree.shutdown import Shutdown
-from svctree.tree.spec import Strategy
+from svctree.tree.spec import Strategy, checkNumber
 from svctree.tree.supervision import Supervision
 from svctree.tree.supervisor import Supervisor
 
@@ -40,7 +41,7 @@ class DynamicSupervision(Supervision):
         if self._overdue is None:
             super()._bound(stopping, child, overdue)
         else:
-            self._overdue.append(lambda: None if stopping.called else overdue())
+            self._overdue.append(lambda: overdue() if isPending(stopping) else None)
 
     async def _bringDown(self, shutdown: Shutdown) -> None:
         supervisor = self._supervisor
@@ -82,11 +83,19 @@ class DynamicSupervisor(Supervisor):
         super().__init__(**options)
         if self.strategy is not Strategy.ONE_FOR_ONE:
             raise UnknownOption(
-                f"strategy is {str(self.strategy)!r}, and the children of a dynamic "
-                "supervisor have no order; expected 'oneForOne'"
+                "/",
+                "strategy",
+                str(self.strategy),
+                "'oneForOne', since the children of a dynamic supervisor have no order",
             )
         self.factory = factory
         self.maxChildren = maxChildren
+        if maxChildren is not None:
+            checkNumber("/", "maxChildren", maxChildren, 0, "how many, or None")
+
+    def _isDropped(self, child: Child) -> bool:
+        # Nobody could ask for it again: it counts no longer.
+        return True
 
     def settings(self) -> dict[str, object]:
         raise ValueError(
@@ -100,7 +109,8 @@ class DynamicSupervisor(Supervisor):
     def startChild(self, *arguments: Any, **keywords: Any) -> Any:
         """
         Add a child, made by the factory from the arguments. When it is restarted, a
-        fresh one is made from the same.
+        fresh one is made from the same; when it is down for good (see
+        L{ChildSpec.restart}) or was terminated, it is not a child any more.
 
         @return: the child. Its C{state} tells whether it is up; where its start is
             asynchronous and fails, it is not a child any more.
@@ -146,8 +156,7 @@ class PartitionSupervisor(Supervisor):
         self, factory: Callable[[int], Any], partitions: int, **options: Any
     ) -> None:
         super().__init__(**options)
-        if partitions < 1:
-            raise UnknownOption(f"{partitions!r} partitions, expected at least 1")
+        checkNumber("/", "partitions", partitions, 1, "at least 1", whole=True)
         self.factory = factory
         self.partitions = partitions
         for number in range(partitions):

@@ -12,11 +12,9 @@ from twisted.python.failure import Failure
 
 from svctree.tree.bounds import Bound
 from svctree.tree.child import Child
-from svctree.tree.errors import (
-    StopOverran,
-)
+from svctree.tree.errors import StopOverran
 from svctree.tree.launching import Launching
-from svctree.tree.results import asDeferred
+from svctree.tree.results import asDeferred, isPending
 from svctree.tree.shutdown import ChildStop, Shutdown
 from svctree.tree.states import TO_BE_STOPPED, Record
 
@@ -69,7 +67,7 @@ class Ending(Launching):
         self, child: Child, record: int, stop: ChildStop, stopping: Deferred[Any]
     ) -> Deferred[Ended]:
         supervisor, service = self._supervisor, child.service
-        if not stopping.called:
+        if isPending(stopping):
             supervisor._recordChild(service, Record.STOPPING, old=record)
             record = Record.STOPPING
         supervisor._stops[id(service)] = stop

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_repr
 
 
 class TreeError(Exception):
@@ -28,6 +29,15 @@ class TreeError(Exception):
     def __str__(self) -> str:
         # KeyError would show the message in quotes.
         return self.message
+
+
+def placed(path: str | None, message: str) -> str:
+    """
+    @return: C{message} with the path in front, unless it says it already.
+    """
+    if path is None or message.startswith(path):
+        return message
+    return f"{path}: {message}"
 
 
 class NameRefused(TreeError, ValueError):
@@ -113,7 +123,7 @@ class NotAChild(TreeError, ValueError):
     """
 
     def __init__(self, path: str, service: object) -> None:
-        super().__init__(f"{path}: {service!r} is not a child of it", path)
+        super().__init__(f"{path}: {safe_repr(service)} is not a child of it", path)
         self.service = service
 
 
@@ -158,7 +168,7 @@ class StopFailed(TreeError):
         results: Sequence[tuple[bool, object]],
     ) -> None:
         reasons = "; ".join(
-            f"{where}: {failure.getErrorMessage()}" for where, failure in failures
+            placed(where, failure.getErrorMessage()) for where, failure in failures
         )
         super().__init__(f"{path}: did not stop cleanly: {reasons}", path)
         self.failures = tuple(failures)
@@ -269,9 +279,7 @@ class RestartLimitReached(Shutdown):
         self, path: str, maxRestarts: int, within: float, cause: Failure
     ) -> None:
         where = getattr(cause.value, "servicePath", None)
-        told = cause.getErrorMessage()
-        if where and not told.startswith(where):
-            told = f"{where}: {told}"
+        told = placed(where, cause.getErrorMessage())
         super().__init__(
             f"{path}: gave up after {maxRestarts} restarts within {within:g} s: {told}",
             path,
@@ -285,8 +293,18 @@ class RestartLimitReached(Shutdown):
 
 class UnknownOption(TreeError, ValueError):
     """
-    A supervisor was told something about a child that makes no sense.
+    A container was told something, about itself or about a child, that makes no sense.
+
+    @ivar option: what was set.
+    @ivar value: to what.
     """
+
+    def __init__(self, path: str, option: str, value: object, expected: str) -> None:
+        super().__init__(
+            f"{path}: {option} is {safe_repr(value)}, expected {expected}", path
+        )
+        self.option = option
+        self.value = value
 
 
 class ChildIsRunning(TreeError, RuntimeError):
@@ -296,6 +314,26 @@ class ChildIsRunning(TreeError, RuntimeError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path}: is running; terminate it first", path)
+
+
+class ChildIsRestarting(TreeError, RuntimeError):
+    """
+    A child that went down is about to be restarted anyway.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path}: is being restarted; wait for that, or terminate it first", path
+        )
+
+
+class SupervisorIsDown(TreeError, RuntimeError):
+    """
+    A supervisor that does not run was to start a child.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}: does not run; start it first", path)
 
 
 class TooManyChildren(TreeError, RuntimeError):
@@ -337,6 +375,7 @@ class StopTree(Exception):
 
 __all__ = [
     "AlreadyAChild",
+    "ChildIsRestarting",
     "ChildIsRunning",
     "CycleOfParents",
     "DependencyCycle",
@@ -358,6 +397,7 @@ __all__ = [
     "StopFailed",
     "StopOverran",
     "StopTree",
+    "SupervisorIsDown",
     "TooManyChildren",
     "TreeError",
     "UnknownOption",

@@ -12,10 +12,8 @@ from twisted.python.failure import Failure
 from svctree.tree.books import noteWhere
 from svctree.tree.bounds import Bound
 from svctree.tree.child import Child
-from svctree.tree.errors import (
-    Ignore,
-    StartTimedOut,
-)
+from svctree.tree.errors import Ignore, StartTimedOut
+from svctree.tree.results import isPending
 from svctree.tree.states import Record
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ class Launching:
         if starting is None:
             self._up(child, before)
             return None
-        if not starting.called:
+        if isPending(starting):
             supervisor._tell(service, before, Record.STARTING)
             before = Record.STARTING
         return self._wait(child, starting, before)

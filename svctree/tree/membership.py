@@ -4,7 +4,6 @@ Who is a child: adding, removing and moving.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.service import IServiceCollection
@@ -25,8 +24,9 @@ from svctree.tree.errors import (
 from svctree.tree.order import Order
 from svctree.tree.paths import epoch, join, keyOf, pathOf
 from svctree.tree.register import TreeContainer
-from svctree.tree.results import Waiters, asDeferred
+from svctree.tree.results import Waiters, asDeferred, isPending
 from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leaving
+from svctree.tree.spec import checkKnown, namesOf
 from svctree.tree.starting import Starting
 from svctree.tree.states import TO_BE_STOPPED, Record
 
@@ -135,12 +135,15 @@ class Membership(Starting):
             there or fails, this child fails as well.
         @return: what C{setServiceParent} returns.
         @raise DependencyCycle: the siblings would wait for each other.
+        @raise TreeError: C{service} is refused for another reason.
         """
-        needs = _needsOf(**placement)
+        self._check(service)
+        path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
+        checkKnown(path, placement, ("after", "requires"))
+        needs = {name: namesOf(path, name, placement[name]) for name in placement}
         if self._order is None:
             self._order = Order(self._findNamed)
-        path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
-        self._order.add(path, service, *needs)
+        self._order.add(path, service, **needs)
         try:
             return service.setServiceParent(self)
         except BaseException:
@@ -296,7 +299,7 @@ class Membership(Starting):
                 cancelPending(starting)
                 raise
             stopping = asDeferred(result)
-            if stopping is None or (stopping.called and not stopping.paused):
+            if stopping is None or not isPending(stopping):
                 cancelPending(starting)
                 tell(record, Record.STOPPED)
                 return result if stopping is None else stopping
@@ -316,16 +319,6 @@ class Membership(Starting):
 
         stop.tell(stopped)
         return waiter
-
-
-def _needsOf(
-    after: Iterable[str] | str = (), requires: Iterable[str] | str = ()
-) -> tuple[Iterable[str], Iterable[str]]:
-    # One name is easily forgotten to be put in a list.
-    return (
-        (after,) if isinstance(after, str) else after,
-        (requires,) if isinstance(requires, str) else requires,
-    )
 
 
 def _isElsewhere(service: Any, container: Any) -> bool:

@@ -41,7 +41,6 @@ class Order:
     def __init__(self, find: Callable[[str], Any]) -> None:
         self._find = find
         self._needs: dict[int, Needs] = {}
-        self._byName: dict[str, Needs] = {}
 
     def add(
         self,
@@ -58,16 +57,13 @@ class Order:
         needs = Needs(tuple(after), tuple(requires))
         if service.name is not None:
             self._checkCycle(path, service.name, needs)
-            self._byName[service.name] = needs
         self._needs[id(service)] = needs
 
     def forget(self, service: Any) -> None:
         """
         C{service} is gone.
         """
-        needs = self._needs.pop(id(service), None)
-        if needs is not None and self._byName.get(service.name) is needs:
-            del self._byName[service.name]
+        self._needs.pop(id(service), None)
 
     def replace(self, old: Any, new: Any) -> None:
         """
@@ -156,7 +152,7 @@ class Order:
             if last in seen:
                 continue
             seen.add(last)
-            further = self._byName.get(last, NO_NEEDS)
+            further = self.of(self._find(last))
             trails += [(*trail, need) for need in further.names]
 
 

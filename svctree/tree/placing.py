@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -15,13 +15,19 @@ from zope.interface import implementer
 from svctree.interfaces import IDescribable, IPlacing
 from svctree.tree.child import Child
 from svctree.tree.container import MultiService
-from svctree.tree.errors import (
-    UnknownOption,
-)
+from svctree.tree.errors import NotAChild, UnknownOption
 from svctree.tree.order import Order
 from svctree.tree.paths import join
 from svctree.tree.policy import BackOff, Intensity
-from svctree.tree.spec import AutoShutdown, ChildSpec, Restart, Strategy, oneOf
+from svctree.tree.spec import (
+    AutoShutdown,
+    ChildSpec,
+    Restart,
+    Strategy,
+    checkKnown,
+    checkNumber,
+    oneOf,
+)
 
 
 @implementer(IPlacing, IDescribable)
@@ -52,20 +58,19 @@ class Placing(MultiService):
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(keepGoing=keepGoing)
-        if maxRestarts < 0 or within <= 0:
-            raise UnknownOption(
-                f"{maxRestarts!r} restarts within {within!r} s make no sense, "
-                "expected at least 0 within more than 0 s"
-            )
+        checkNumber("/", "maxRestarts", maxRestarts, 0, "at least 0")
+        checkNumber("/", "within", within, _MOMENT, "more than 0 seconds")
+        if atOnce is not None:
+            checkNumber("/", "atOnce", atOnce, 1, "at least 1, or None")
+        if rollbackTimeout is not None:
+            checkNumber("/", "rollbackTimeout", rollbackTimeout, 0, "seconds or None")
         self.strategy: Strategy = oneOf(Strategy, strategy, "/", "strategy")
         self.autoShutdown: AutoShutdown = oneOf(
             AutoShutdown, autoShutdown, "/", "autoShutdown"
         )
         self.maxRestarts = maxRestarts
         self.within = within
-        if not isinstance(backOff, BackOff):
-            backOff = BackOff(**(backOff or {}))
-        self.backOff = backOff
+        self.backOff = _backOffOf(backOff)
         self.atOnce = atOnce
         self.rollbackTimeout = rollbackTimeout
         self.clock = clock
@@ -117,7 +122,9 @@ class Placing(MultiService):
         Add a child with options of its own, see L{ChildSpec}.
 
         @return: what C{setServiceParent} returns.
+        @raise TreeError: C{service} is refused, or one of the options is.
         """
+        self._check(service)
         path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
         spec = self._checkSpec(path, self.defaultSpec.changed(path, options))
         self._place(path, service, spec)
@@ -152,15 +159,17 @@ class Placing(MultiService):
         if spec.significant:
             if self.autoShutdown is AutoShutdown.NEVER:
                 raise UnknownOption(
-                    f"{path}: is significant to a supervisor with autoShutdown "
-                    "'never', which makes no sense",
                     path,
+                    "significant",
+                    True,
+                    "False, since the supervisor's autoShutdown is 'never'",
                 )
             if spec.restart is Restart.PERMANENT:
                 raise UnknownOption(
-                    f"{path}: is significant and permanent; a permanent child never "
-                    "ends, expected 'transient' or 'temporary'",
                     path,
+                    "restart",
+                    str(spec.restart),
+                    "'transient' or 'temporary', since a significant child has to end",
                 )
         return spec
 
@@ -181,6 +190,8 @@ class Placing(MultiService):
     def _child(self, service: Any) -> Child:
         child = self._books.get(id(service))
         if child is None:
+            if self._children.find(service) < 0:
+                raise NotAChild(self.path, service)
             # It was added without options.
             child = self._books[id(service)] = Child(service, self.defaultSpec)
         return child
@@ -222,6 +233,23 @@ class Placing(MultiService):
             self._place("/", service, ChildSpec().changed("/", options))
 
 
+def _backOffOf(given: Any) -> BackOff:
+    if given is None:
+        return BackOff()
+    if isinstance(given, Mapping):
+        known = [field.name for field in fields(BackOff)]
+        checkKnown("/", given, known)
+        given = BackOff(**given)
+    if not isinstance(given, BackOff):
+        raise UnknownOption("/", "backOff", given, "a BackOff, or its fields")
+    for name, value in asdict(given).items():
+        checkNumber("/", f"{name} of backOff", value, 0, "a number, not below 0")
+    if given.jitter > 1:
+        raise UnknownOption("/", "jitter of backOff", given.jitter, "0.0 to 1.0")
+    return given
+
+
+_MOMENT = 1e-9
 _USUAL: dict[str, object] = {
     "strategy": "oneForOne",
     "maxRestarts": 3,

@@ -30,6 +30,15 @@ def asDeferred(result: object) -> Deferred[Any] | None:
     return None
 
 
+def isPending(waiting: Deferred[Any]) -> bool:
+    """
+    @return: whether the result of C{waiting} is still to come. One that has fired and
+        now waits for a Deferred that a callback of its own returned counts as called
+        to Twisted.
+    """
+    return not waiting.called or waiting.paused > 0
+
+
 def drive(walk: Generator[Any, Any, Any]) -> Any:
     """
     Run a generator that yields generators, with a stack of its own.
@@ -185,4 +194,4 @@ def _forgotten(waiter: _Waiter, references: int) -> bool:
     return not waiter.heard and references <= _OURS
 
 
-__all__ = ["Waiters", "afterThis", "asDeferred", "drive"]
+__all__ = ["Waiters", "afterThis", "asDeferred", "drive", "isPending"]

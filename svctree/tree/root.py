@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 
 from svctree.tree import audience, events
 from svctree.tree.container import MultiService
-from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran
+from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran, placed
 from svctree.tree.paths import pathOf
 from svctree.tree.register import TreeContainer
 from svctree.tree.shedding import runnerConfig, shedUnknown
@@ -240,7 +240,7 @@ class Root:
             _log.critical("{message}", message=explain(error))
         else:
             where = getattr(error, "servicePath", None)
-            _log.failure("{message}", failure, message=_placed(where, explain(error)))
+            _log.failure("{message}", failure, message=placed(where, explain(error)))
         self.end(int(getattr(error, "exitStatus", 1)))
         self.reactor.callWhenRunning(self._stopReactor)
 
@@ -315,7 +315,7 @@ class Root:
         if failure.check(StopFailed):
             # One line for each child that has something to say.
             for path, each in failure.value.failures:  # type: ignore[union-attr]
-                _log.error("{line}", line=_placed(path, each.getErrorMessage()))
+                _log.error("{line}", line=placed(path, each.getErrorMessage()))
         else:
             _log.failure("while stopping", failure)
 
@@ -334,12 +334,6 @@ class Root:
         self.end(1)
         if not done.called:
             done.callback(None)
-
-
-def _placed(path: str | None, message: str) -> str:
-    if path is None or message.startswith(path):
-        return message
-    return f"{path}: {message}"
 
 
 class RootService(MultiService):

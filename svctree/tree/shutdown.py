@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from svctree.tree.errors import StopFailed
-from svctree.tree.results import Waiters, afterThis
+from svctree.tree.results import Waiters, afterThis, isPending
 
 if TYPE_CHECKING:
     from svctree.tree.stopping import Stopping
@@ -116,7 +116,7 @@ def cancelPending(starting: Deferred[Any] | None) -> None:
     End a start that is of no use any more, so that it does not go on in a service
     that has been stopped.
     """
-    if starting is not None and not starting.called:
+    if starting is not None and isPending(starting):
         starting.cancel()
 
 

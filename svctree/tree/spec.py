@@ -5,7 +5,7 @@ What a supervisor knows about a child beforehand.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -84,26 +84,21 @@ class ChildSpec:
         @raise UnknownOption: there is no such option, or its value makes no sense.
         """
         known = [field.name for field in fields(self)]
-        for name in options:
-            if name not in known:
-                raise UnknownOption(
-                    f"{path}: {name!r} is no option of a child, expected one of "
-                    f"{', '.join(known)}",
-                    path,
-                )
+        checkKnown(path, options, known)
         values = dict(options)
         if "restart" in values:
             values["restart"] = oneOf(Restart, values["restart"], path, "restart")
         for name in ("after", "requires"):
             if name in values:
-                given = values[name]
-                values[name] = (given,) if isinstance(given, str) else tuple(given)
+                values[name] = namesOf(path, name, values[name])
         for name in ("startTimeout", "stopTimeout"):
             seconds = values.get(name)
-            if seconds is not None and seconds < 0:
-                raise UnknownOption(
-                    f"{path}: {name} is {seconds!r}, expected seconds or None", path
-                )
+            if seconds is not None:
+                checkNumber(path, name, seconds, 0, "seconds or None")
+        if not callable(values.get("factory", dict)):
+            raise UnknownOption(path, "factory", values["factory"], "a callable")
+        if not isinstance(values.get("health"), HealthCheck | None):
+            raise UnknownOption(path, "health", values["health"], "a HealthCheck")
         return replace(self, **values)
 
     def options(self, defaults: ChildSpec) -> dict[str, object]:
@@ -127,9 +122,54 @@ def oneOf(kind: type[enum.Enum], value: object, path: str, name: str) -> Any:
         return kind(value)
     except ValueError:
         known = ", ".join(repr(member.value) for member in kind)
-        raise UnknownOption(
-            f"{path}: {name} is {value!r}, expected one of {known}", path
-        ) from None
+        raise UnknownOption(path, name, value, f"one of {known}") from None
 
 
-__all__ = ["AutoShutdown", "ChildSpec", "Restart", "Strategy", "oneOf"]
+def checkKnown(path: str, options: Iterable[str], known: Iterable[str]) -> None:
+    """
+    @raise UnknownOption: one of C{options} is none of the C{known} ones.
+    """
+    for name in options:
+        if name not in known:
+            raise UnknownOption(path, "an option", name, f"one of {', '.join(known)}")
+
+
+def checkNumber(
+    path: str,
+    name: str,
+    value: Any,
+    least: float,
+    expected: str,
+    *,
+    whole: bool = False,
+) -> None:
+    """
+    @raise UnknownOption: C{value} is no number, no whole one where it has to be, or
+        less than C{least}.
+    """
+    kinds = int if whole else (int, float)
+    if not isinstance(value, kinds) or not value >= least:
+        raise UnknownOption(path, name, value, expected)
+
+
+def namesOf(path: str, name: str, given: Any) -> tuple[str, ...]:
+    """
+    @param given: names, or a single one, which is easily forgotten to be put in a list.
+    @raise UnknownOption: it is something else.
+    """
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
+        raise UnknownOption(path, name, given, "names of siblings")
+    return tuple(names)
+
+
+__all__ = [
+    "AutoShutdown",
+    "ChildSpec",
+    "Restart",
+    "Strategy",
+    "checkKnown",
+    "checkNumber",
+    "namesOf",
+    "oneOf",
+]

@@ -17,7 +17,7 @@ from svctree.tree.errors import RequirementMissing
 from svctree.tree.paths import join, keyOf
 from svctree.tree.privileged import Privileged
 from svctree.tree.register import TreeContainer
-from svctree.tree.results import asDeferred, drive
+from svctree.tree.results import asDeferred, drive, isPending
 from svctree.tree.shutdown import ChildStop, cancelPending
 from svctree.tree.startup import Startup
 from svctree.tree.states import Record, State
@@ -112,29 +112,35 @@ class Starting(Privileged):
         @return: the failure of a child, which the start has been given up for.
         """
         assert self._order is not None
-        startup.held = self._order.sorted(list(self._children))
+        ordered = self._order.sorted(list(self._children))
+        startup.held = {id(service): service for service in ordered}
         return (yield self._startHeld(startup))
 
     def _startHeld(self, startup: Startup) -> Calls:
         again = True
         while again:
             again = False
-            for service in list(startup.held):
+            for service in list(startup.held.values()):
                 if startup.over:
                     return None
+                if id(service) not in startup.held:
+                    # Its turn has come while another one was called.
+                    continue
                 if self._children.find(service) < 0:
-                    startup.held.remove(service)
+                    del startup.held[id(service)]
                     continue
                 try:
                     if self._waitsForSibling(startup, service):
                         continue
-                    startup.held.remove(service)
+                    del startup.held[id(service)]
                     again = True
                     yield self._startOne(startup, service)
                 except BaseException as error:
                     failure = Failure()
-                    if service in startup.held:
-                        startup.held.remove(service)
+                    startup.held.pop(id(service), None)
+                    if startup.over:
+                        # It has stopped us; that is no failure of ours.
+                        return failure
                     self._recordChild(service, Record.FAILED, failure)
                     if self.keepGoing and isinstance(error, Exception):
                         self._noteFailure(service, failure)
@@ -181,7 +187,7 @@ class Starting(Privileged):
                 if required:
                     path = join(self.path, keyOf(self, service))
                     raise RequirementMissing(path, name, "is not there")
-            elif sibling in startup.held or record in _ON_THE_WAY:
+            elif id(sibling) in startup.held or record in _ON_THE_WAY:
                 waits = True
             elif required and record != Record.UP:
                 path = join(self.path, keyOf(self, service))
@@ -205,11 +211,17 @@ class Starting(Privileged):
         """
         # There is one start that waits, whoever asked for it last.
         cancelPending(stop.restart)
-        started: Deferred[None] = Deferred()
+        launched: Deferred[Any] | None = None
+        started: Deferred[None] = Deferred(lambda _: cancelPending(launched))
         stop.restart = started
         service = stop.service
 
+        def end(result: Any) -> None:
+            if not started.called:
+                started.callback(result)
+
         def stopped(success: bool, value: object) -> None:
+            nonlocal launched
             if started.called:
                 return
             position = self._children.find(service)
@@ -222,14 +234,14 @@ class Starting(Privileged):
             try:
                 if stop.privileged:
                     self._privilege(service)
-                result = self._launch(service)
+                launched = self._launch(service)
             except BaseException:
                 started.errback(Failure())
                 return
-            if result is None:
+            if launched is None:
                 started.callback(None)
             else:
-                result.chainDeferred(started)
+                launched.addBoth(end)
 
         stop.tell(stopped)
         return started
@@ -260,7 +272,7 @@ class Starting(Privileged):
         elif startup.over or self._children.find(service) < 0:
             self._startInVain(service, starting)
         else:
-            if not starting.called:
+            if isPending(starting):
                 self._tell(service, walk.record(), Record.STARTING)
             walk.mark(Record.STARTING)
             startup.watch(service, starting)

@@ -24,7 +24,7 @@ class Startup:
     @ivar walking: the calls are still going out, so that it cannot be over yet.
     @ivar over: it has succeeded, failed or been interrupted; late results of
         children are of no interest any more.
-    @ivar held: the children that wait for a sibling.
+    @ivar held: the children that wait for a sibling, by C{id}.
     @ivar undoing: it has failed, and what had come up is being stopped.
     """
 
@@ -47,7 +47,7 @@ class Startup:
         self.walking = True
         self.over = False
         self.undoing = False
-        self.held: list[Any] = []
+        self.held: dict[int, Any] = {}
 
     def wait(self) -> Deferred[None]:
         """

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from svctree.tree.books import Calls, inWalk, isInherited
 from svctree.tree.paths import join, keyOf
 from svctree.tree.readiness import Readied
-from svctree.tree.results import asDeferred, drive
+from svctree.tree.results import asDeferred, drive, isPending
 from svctree.tree.shutdown import ChildStop, Shutdown, cancelPending
 from svctree.tree.startup import Startup
 from svctree.tree.states import TO_BE_STOPPED, Record, State
@@ -131,7 +131,7 @@ class Stopping(Readied):
     ) -> None:
         path = join(self.path, keyOf(self, service))
         stop = ChildStop(service, starting)
-        if not stopping.called or stopping.paused:
+        if isPending(stopping):
             self._stops[id(service)] = stop
             self._recordChild(service, Record.STOPPING, old=record)
 

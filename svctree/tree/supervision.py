@@ -81,7 +81,7 @@ class Supervision(Ending):
         await self.end(child)
         if generation != self._generation:
             return
-        if child.spec.restart is Restart.TEMPORARY and not child.gone:
+        if supervisor._isDropped(child) and not child.gone:
             supervisor._dropChild(child)
         supervisor._significantDown(child)
 
@@ -197,9 +197,12 @@ class Supervision(Ending):
         for member in group:
             if member.gone or member.terminated:
                 continue
+            if self._supervisor._recordOf(member.service) in _STARTED:
+                # Somebody has started it by hand meanwhile.
+                continue
             try:
                 await self.again(member)
-            except Exception:
+            except (Exception, SystemExit, KeyboardInterrupt):
                 return (member, Failure())
             if generation != self._generation:
                 return None
@@ -226,5 +229,7 @@ class Supervision(Ending):
 def _isTemporary(child: Child) -> bool:
     return child.spec.restart is Restart.TEMPORARY
 
+
+_STARTED = frozenset([Record.STARTING, Record.UP])
 
 __all__ = ["Supervision"]

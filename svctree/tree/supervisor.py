@@ -19,9 +19,11 @@ from svctree.tree.books import Calls, noteWhere
 from svctree.tree.bringing import Bringing
 from svctree.tree.child import Child
 from svctree.tree.errors import (
+    ChildIsRestarting,
     ChildIsRunning,
     RestartLimitReached,
     Shutdown,
+    SupervisorIsDown,
 )
 from svctree.tree.health import HealthMonitor
 from svctree.tree.paths import epoch, join, keyOf
@@ -88,6 +90,8 @@ class Supervisor(Placing):
         if self._shutdown is not None:
             # What it ends in is decided by this start.
             self._shutdown.rollback = True
+        for child in self._books.values():
+            child.terminated = False
         bringing = self._bringing = Bringing(self)
         return bringing.begin()
 
@@ -141,17 +145,25 @@ class Supervisor(Placing):
 
     def terminateChild(self, service: Any) -> Deferred[None]:
         """
-        Stop a child and leave it stopped; it stays a child.
+        Stop a child and leave it stopped. It stays a child, unless it is a
+        C{temporary} one.
 
         @param service: the child, or its name.
+        @raise NotAChild: it is none.
         """
-        child = self._child(self._find(service))
+        child = self._find(service)
         child.terminated = True
         child.rest()
         child.busy = False
         done = Waiters()
         waiter = done.wait()
-        self._supervision.end(child).addBoth(lambda _: done.fire(None))
+
+        def ended(_: object) -> None:
+            if self._isDropped(child) and not child.gone:
+                self._dropChild(child)
+            done.fire(None)
+
+        self._supervision.end(child).addBoth(ended)
         return waiter
 
     def restartChild(self, service: Any) -> Deferred[None]:
@@ -159,11 +171,20 @@ class Supervisor(Placing):
         Start a child that is down.
 
         @param service: the child, or its name.
+        @return: a Deferred that fires when it is up, and fails when that fails.
+        @raise NotAChild: it is none.
         @raise ChildIsRunning: it is not down.
+        @raise ChildIsRestarting: it is down, but not for long.
+        @raise SupervisorIsDown: this supervisor does not run.
         """
-        child = self._child(self._find(service))
-        if self._recordOf(child.service) in (Record.UP, Record.STARTING):
+        child = self._find(service)
+        if not self.running:
+            raise SupervisorIsDown(self.path)
+        record = self._recordOf(child.service)
+        if record in (Record.UP, Record.STARTING):
             raise ChildIsRunning(self._pathOf(child))
+        if child.busy or record in (Record.CRASHED, Record.FINISHED):
+            raise ChildIsRestarting(self._pathOf(child))
         child.failures = 0
         child.terminated = False
         return Deferred.fromCoroutine(self._supervision.again(child))
@@ -173,15 +194,24 @@ class Supervisor(Placing):
         Forget a child that is down.
 
         @param service: the child, or its name.
+        @raise NotAChild: it is none.
         @raise ChildIsRunning: it is not down.
         """
-        service = self._find(service)
-        if self._recordOf(service) not in _DOWN:
-            raise ChildIsRunning(self._pathOf(self._child(service)))
-        service.disownServiceParent()
+        child = self._find(service)
+        if self._recordOf(child.service) not in _DOWN:
+            raise ChildIsRunning(self._pathOf(child))
+        child.service.disownServiceParent()
 
-    def _find(self, service: Any) -> Any:
-        return self.getServiceNamed(service) if isinstance(service, str) else service
+    def _find(self, service: Any) -> Child:
+        if isinstance(service, str):
+            service = self.getServiceNamed(service)
+        return self._child(service)
+
+    def _isDropped(self, child: Child) -> bool:
+        """
+        @return: whether C{child} is a child no longer once it is down.
+        """
+        return child.spec.restart is Restart.TEMPORARY
 
     def _pathOf(self, child: Child) -> str:
         return join(self.path, keyOf(self, child.service))
@@ -217,6 +247,8 @@ class Supervisor(Placing):
         """
         A child went down by itself.
         """
+        if self._children.find(service) < 0:
+            return
         child = self._child(service)
         record = self._recordOf(service)
         if child.busy or record == Record.STARTING:
@@ -277,7 +309,7 @@ class Supervisor(Placing):
         if self.autoShutdown is AutoShutdown.ALL_SIGNIFICANT and any(
             other.spec.significant
             and other is not child
-            and self._recordOf(other.service) in (Record.UP, Record.STARTING)
+            and (other.busy or self._recordOf(other.service) in _ALIVE)
             for other in self._books.values()
         ):
             return
@@ -354,5 +386,8 @@ class Supervisor(Placing):
 
 
 _DOWN = frozenset([Record.NEW, Record.STOPPED, Record.FAILED])
+
+_ALIVE = frozenset([Record.STARTING, Record.UP, Record.CRASHED])
+"""Those of a child that is up, or is going to be again."""
 
 __all__ = ["Supervisor"]
