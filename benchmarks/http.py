@@ -1,7 +1,8 @@
 """
 Requests a second and processor time for each, beside other servers, in one run.
 
-C{python -m benchmarks http [SCENARIO...] [--rounds N] [--seconds S] [--install]}
+C{python -m benchmarks http [SCENARIO...] [--beside NAME] [--rounds N] [--seconds S]
+[--install]}
 
 Contestants take turns, so that what disturbs the machine disturbs all of them; every
 one is started anew for each scenario, pinned to the first processor that this process
@@ -29,11 +30,14 @@ def _load(
     return lambda server: client.load(server.port, seconds, processors, browser, target)
 
 
-def _transfer(upload: int, download: int, seconds: float) -> Measure:
+def _transfer(
+    upload: int, download: int, seconds: float, processors: set[int]
+) -> Measure:
     times = max(1, int(seconds * 4e8 / (upload + download + 2e5)))
 
     def measure(server: peers.Server) -> tuple[float, float]:
-        return client.transfer(server.port, upload, download, times), times
+        took = client.transfer(server.port, upload, download, times, processors)
+        return took, times
 
     return measure
 
@@ -54,11 +58,11 @@ def scenarios(
         # three. What two allow shows where the application is the one that works.
         "prefork": (peers.PREFORK, _load(False, seconds, processors)),
         "prefork-busy": (peers.PREFORK, _load(False, seconds, processors, "/busy")),
-        "post-1k": (one, _transfer(1 << 10, 0, seconds)),
-        "post-64k": (one, _transfer(1 << 16, 0, seconds)),
-        "post-5m": (one, _transfer(5 << 20, 0, seconds)),
-        "get-1m": (one, _transfer(0, 1 << 20, seconds)),
-        "get-100m": (one, _transfer(0, 100 << 20, seconds)),
+        "post-1k": (one, _transfer(1 << 10, 0, seconds, processors)),
+        "post-64k": (one, _transfer(1 << 16, 0, seconds, processors)),
+        "post-5m": (one, _transfer(5 << 20, 0, seconds, processors)),
+        "get-1m": (one, _transfer(0, 1 << 20, seconds, processors)),
+        "get-100m": (one, _transfer(0, 100 << 20, seconds, processors)),
     }
 
 
@@ -128,6 +132,9 @@ def _print(
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks http", description=__doc__)
     parser.add_argument("scenario", nargs="*")
+    parser.add_argument(
+        "--beside", action="append", help="only who is called so; may be repeated"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--install", action="store_true", help="install the peers")
@@ -140,6 +147,12 @@ def main(arguments: list[str]) -> int:
     known = scenarios(options.seconds, {usable[-1]})
     for name in options.scenario or known:
         contestants, measure = known[name]
+        if options.beside:
+            contestants = [
+                contestant
+                for contestant in contestants
+                if contestant.mine or contestant.name in options.beside
+            ]
         where = set(usable) if contestants is peers.PREFORK else {usable[0]}
         run(name, contestants, measure, options.rounds, where)
     print("\nratio: svctree's rate to theirs; their processor time to svctree's")
