@@ -402,7 +402,8 @@ class RequestSettings(Group):
     bufferRequest: int = _requests(
         kinds.Size(),
         64 << 10,
-        "bytes of a body held in memory; more goes to a temporary file",
+        "bytes of a body held in memory; more goes to a temporary file, unless there "
+        "is room in the 8 MB that all large bodies of a worker share",
     )
     bufferResponse: int = _requests(
         kinds.Size(),

@@ -206,8 +206,8 @@ class Connection(Waiting):
                 environ["wsgi.input"] = BytesIO(event)
                 environ["CONTENT_LENGTH"] = str(size)
                 return self._answered(self._loop.serve(self, environ, line))
-        window = self._loop.spool.claim(size) if size > threshold else None
-        self._upload = Upload(environ, line, window or Body(threshold))
+        body = Body(threshold, self._loop.reserve, size)
+        self._upload = Upload(environ, line, body)
         if following is not event:
             assert isinstance(event, bytes)
             self._upload.body.add(event)

@@ -24,12 +24,12 @@ from svctree.pool.scoreboard import (
 from svctree.wire.contract import ICodec
 from svctree.wire.registry import codecs
 from svctree.worker.accept import Acceptor
+from svctree.worker.body import Reserve
 from svctree.worker.brief import Brief
 from svctree.worker.config import WorkerConfig
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
 from svctree.worker.relay import Ends, Relay
-from svctree.worker.spool import Spool
 from svctree.worker.timers import NEVER, Wheel
 from svctree.worker.trust import Trust
 from svctree.worker.waiting import Waiting
@@ -82,8 +82,8 @@ class Loop:
     @ivar keepalive: seconds that a connection may be idle.
     @ivar keepaliveIsSoon: that deadline may have to be brought closer.
     @ivar relay: what shares connections with other workers, where there are some.
+    @ivar reserve: for the large bodies of requests.
     @ivar retiring: L{retire} was called.
-    @ivar spool: for the large bodies of requests.
     @ivar grace: what it was called with.
     """
 
@@ -101,7 +101,7 @@ class Loop:
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], None]] = _Handlers()
         self.wheel = Wheel()
-        self.spool = Spool()
+        self.reserve = Reserve()
         self.now = monotonic()
         self.connections: set[Waiting] = set()
         self.brief: Brief | None = None

@@ -9,12 +9,10 @@ from typing import IO, Any, cast
 
 from svctree.wire.contract import ICodec, IStraight
 from svctree.worker.body import Body
-from svctree.worker.spool import Window
 
 __all__ = ["Upload"]
 
 _RECEIVE = 262144
-_RECEIVE_STRAIGHT = 1 << 20
 
 
 class Upload:
@@ -26,9 +24,7 @@ class Upload:
 
     __slots__ = ("_environ", "_stream", "body", "line")
 
-    def __init__(
-        self, environ: dict[str, Any], line: bytes, body: Body | Window
-    ) -> None:
+    def __init__(self, environ: dict[str, Any], line: bytes, body: Body) -> None:
         self._environ = environ
         self.line = line
         self.body = body
@@ -43,13 +39,11 @@ class Upload:
         @raise OSError: nothing has come, or nothing will.
         @raise svctree.wire.contract.WireError: as L{ICodec.feed}.
         """
-        body = self.body
-        if isinstance(body, Window) and hasattr(codec, "straight"):
+        if hasattr(codec, "straight"):
             passing = cast(IStraight, codec)
-            missing = min(passing.straight(), _RECEIVE_STRAIGHT)
+            missing = passing.straight()
             if missing:
-                count = sock.recv_into(body.room(), missing)
-                body.size += count
+                count = self.body.receive(sock, missing)
                 return count, passing.passed(count) if count else codec.feed(b"")
         data = sock.recv(_RECEIVE)
         return len(data), codec.feed(data)

@@ -34,7 +34,7 @@ HTTP = {
     "nothing": sized(5),
     "small": sized(5) + b"hell",
     "in memory": sized(60_000) + b"x" * 59_999,
-    "in the window": sized(3_000_000) + b"x" * 2_999_999,
+    "a large one": sized(3_000_000) + b"x" * 2_999_999,
     "in a file": sized(9_000_000) + b"x" * 300_000,
     "after 100 Continue": HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
     "chunks, nothing": CHUNKED,
