@@ -106,12 +106,8 @@ class Connection(Waiting):
                     loop.wheel.arm(self, self.deadline)
                 return
             self._advance(self._answered, outcome)
-        elif event is not None:
-            self._advance(self._take, event)
-        elif data:
-            self._settle()
         else:
-            self.close()
+            self._goOn(len(data), event)
 
     def _receiveBody(self, upload: Upload) -> None:
         """
@@ -128,12 +124,7 @@ class Connection(Waiting):
         except WireError as error:
             self.refuse(error)
             return
-        if event is not None:
-            self._advance(self._take, event)
-        elif count:
-            self._settle()
-        else:
-            self.close()
+        self._goOn(count, event)
 
     def proceed(self, event: Event) -> None:
         """
@@ -143,6 +134,16 @@ class Connection(Waiting):
             self._settle()
         else:
             self._advance(self._take, event)
+
+    def _goOn(self, count: int, event: Event) -> None:
+        """
+        @param count: bytes that came, 0 at the end of the stream.
+        @param event: what the codec made of them.
+        """
+        if count or event is not None:
+            self.proceed(event)
+        else:
+            self.close()
 
     def answered(self, outcome: int) -> None:
         """
