@@ -128,8 +128,10 @@ class Loop:
         self._abandoned = False
         self._total = 0
         self._most = _jittered(config.maxRequests, config.maxRequestsJitter)
-        self._oldAt = self.now + config.maxAge if config.maxAge else NEVER
         self._askedToRetire = False
+        # The deadline of the worker itself is its greatest age.
+        self.deadline = self.now + config.maxAge if config.maxAge else NEVER
+        self.bucket = 0
 
     # The world's side
 
@@ -274,7 +276,15 @@ class Loop:
         if self.relay is not None:
             self.relay.start()
         self.now = monotonic()
+        if self.deadline != NEVER:
+            self.wheel.arm(self, self.deadline)
         self._tick()
+
+    def expired(self, now: float) -> None:
+        """
+        The worker has come of age.
+        """
+        self._wantRetirement("max-age")
 
     def _over(self) -> bool:
         return self._abandoned or (
@@ -295,7 +305,7 @@ class Loop:
         """
         @return: seconds until the wheel wants to be looked at; -1 for never.
         """
-        due = min(self.wheel.due, self._oldAt)
+        due = self.wheel.due
         return -1 if due == NEVER else max(due - monotonic(), 0.0)
 
     def _tick(self) -> None:
@@ -328,9 +338,6 @@ class Loop:
             words[ERRORS] += self.errors
             self.errors = 0
         words[CONNECTIONS] = len(self.connections)
-        if self.now >= self._oldAt:
-            self._oldAt = NEVER
-            self._wantRetirement("max-age")
 
     def _wantRetirement(self, reason: str) -> None:
         if not self._askedToRetire and not self.retiring:

@@ -37,6 +37,7 @@ class SingleLoop(Loop):
         self._begin()
         words = self._slot.words
         words[THREADS] = 1
+        idle, busy = State.IDLE, State.BUSY
         poll = self.epoll.poll
         handlers = self.handlers
         wheel = self.wheel
@@ -46,7 +47,7 @@ class SingleLoop(Loop):
             events = poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
             if not self.retiring:
-                words[STATE] = State.BUSY
+                words[STATE] = busy
             words[BEAT] = int(now * 1e9)
             if now >= self._nextTick:
                 self._tick()
@@ -63,7 +64,7 @@ class SingleLoop(Loop):
                 wheel.sweep(now)
             self._account()
             if not self.retiring:
-                words[STATE] = State.IDLE
+                words[STATE] = idle
         self._end()
 
     def _isDone(self) -> bool:

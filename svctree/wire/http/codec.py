@@ -49,8 +49,17 @@ class HTTPCodec(Heads):
                     else:
                         if end < 0:
                             self.idle = request.done
+                            return request
+                        rest = data[end + 4 :]
+                        if 0 < request.bodyLength == len(rest) <= self._along:
+                            # Nothing to collect. Measured with 1 KB on one connection:
+                            # 24 microseconds of processor time instead of 30.
+                            self._state = HEAD
+                            request.environ["wsgi.input"] = BytesIO(rest)
+                            request.done = self.idle = True
+                            request.expectContinue = False
                         else:
-                            self._takeAlong(request, data[end + 4 :])
+                            self._takeAlong(rest)
                         return request
             elif self._state == BODY and 0 < len(data) <= self._left:
                 self._left -= len(data)
@@ -67,19 +76,11 @@ class HTTPCodec(Heads):
             self._buffer += data
         return self.nextEvent()
 
-    def _takeAlong(self, request: Request, rest: bytes) -> None:
+    def _takeAlong(self, rest: bytes) -> None:
         """
-        Hot path. Take what came along with a head.
+        Take what came along with a head.
         """
         if self._state == BODY and len(rest) <= self._left:
-            if len(rest) == self._left <= self._along:
-                # Nothing to collect. Measured with 1 KB on one connection: 24
-                # microseconds of processor time instead of 30.
-                self._state = HEAD
-                request.environ["wsgi.input"] = BytesIO(rest)
-                request.done = self.idle = True
-                request.expectContinue = False
-                return
             self._first = rest
         elif rest:
             self._buffer = bytearray(rest)
