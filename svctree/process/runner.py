@@ -26,6 +26,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogEvent, Logger
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_str
 
 from svctree.interfaces import IListener
 from svctree.listen import DescriptorAddress
@@ -36,7 +37,7 @@ from svctree.process.signals import eachService
 from svctree.process.status import Foreground
 from svctree.process.surroundings import changeDirectory, setUmask
 from svctree.tree.paths import pathOf
-from svctree.tree.root import unstopped
+from svctree.tree.root import leaveBehind, unstopped
 
 __all__ = ["Runner"]
 
@@ -209,7 +210,7 @@ class Runner:
             status, message, details = 1, "was told to stop before it was ready", ""
         else:
             status = self.exitStatus
-            message = " ".join(str(error).split()) or type(error).__name__
+            message = " ".join(safe_str(error).split()) or type(error).__name__
             details = str(getattr(error, "details", "") or "")
         # Before that the log is the terminal, where the parent tells it too.
         if self._daemon.errorLog.attached:
@@ -252,12 +253,16 @@ class Runner:
         self.reactor.callLater(_LAST_GRACE, self._giveUp, done)
 
     def _giveUp(self, done: Deferred[object]) -> None:
+        if done.called:
+            return
+        paths = ", ".join(pathOf(stop.service) for stop in unstopped(self._root))
+        self._log.error(
+            "leaving without what does not stop: {paths}", paths=paths or "unknown"
+        )
+        self.exitStatus = self.exitStatus or 1
+        leaveBehind(self._root, self._stopTimeout + _LAST_GRACE)
+        # Usually that was the end of it.
         if not done.called:
-            paths = ", ".join(pathOf(service) for service in unstopped(self._root))
-            self._log.error(
-                "leaving without what does not stop: {paths}", paths=paths or "unknown"
-            )
-            self.exitStatus = self.exitStatus or 1
             done.callback(None)
 
     def _showProgress(self) -> None:

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from svctree.tree.errors import ProcessKeepsEnding
+from svctree.tree.paths import pathOf
 from svctree.tree.register import Resident
 
 Report = Callable[[Failure | None], object]
@@ -277,7 +278,8 @@ class ProcessMonitorAdapter(Adapter):
             self._deaths[name] = self._deaths.get(name, 0) + 1 if quick else 0
             if self._deaths[name] >= self.quickDeaths:
                 del self._deaths[name]
-                self._report(Failure(ProcessKeepsEnding(name, self.quickDeaths)))
+                often, path = self.quickDeaths, pathOf(service)
+                self._report(Failure(ProcessKeepsEnding(name, often, path)))
 
     def stopService(self) -> Any:
         result = self.service.stopService()

@@ -12,10 +12,9 @@ from twisted.python.failure import Failure
 
 from svctree.tree.bounds import Bound
 from svctree.tree.child import Child
-from svctree.tree.errors import StopOverran
 from svctree.tree.launching import Launching
 from svctree.tree.results import asDeferred, isPending
-from svctree.tree.shutdown import ChildStop, Shutdown
+from svctree.tree.shutdown import ChildStop, Shutdown, howToStop
 from svctree.tree.states import TO_BE_STOPPED, Record
 
 Ended = tuple[bool, Any]
@@ -45,12 +44,8 @@ class Ending(Launching):
         child.starting = None
         supervisor._setRecord(service, Record.STOPPED)
         callee = supervisor._callee(service)
-        kill = getattr(service, "killService", None)
-        howToStop = callee.stopService
-        if child.spec.stopTimeout == 0 and kill is not None:
-            howToStop = kill
         try:
-            result = howToStop()
+            result = howToStop(service, callee, child.spec.stopTimeout)()
         except BaseException:
             failure = Failure()
             supervisor._tell(service, record, Record.STOPPED, failure)
@@ -80,10 +75,7 @@ class Ending(Launching):
 
         def overdue() -> None:
             timeout = child.spec.stopTimeout or 0.0
-            path = supervisor._pathOf(child)
-            failure = Failure(StopOverran(path, timeout))
-            supervisor._leaveBehind(service, path, failure)
-            stop.giveUp(stopping, failure)
+            supervisor._leaveBehind(supervisor._pathOf(child), stop, timeout)
 
         stop.tell(done)
         ending = _ending(stop)

@@ -40,6 +40,15 @@ def placed(path: str | None, message: str) -> str:
     return f"{path}: {message}"
 
 
+def inOneLine(failure: Failure) -> str:
+    """
+    @return: what C{failure} says, in one line, or what it is if it says nothing.
+    """
+    lines = failure.getErrorMessage().splitlines()
+    name = getattr(failure.type, "__name__", str(failure.type))
+    return lines[0] if lines and lines[0] else name
+
+
 class NameRefused(TreeError, ValueError):
     """
     The empty string is no name.
@@ -168,7 +177,7 @@ class StopFailed(TreeError):
         results: Sequence[tuple[bool, object]],
     ) -> None:
         reasons = "; ".join(
-            placed(where, failure.getErrorMessage()) for where, failure in failures
+            placed(where, inOneLine(failure)) for where, failure in failures
         )
         super().__init__(f"{path}: did not stop cleanly: {reasons}", path)
         self.failures = tuple(failures)
@@ -236,7 +245,7 @@ class HealthCheckFailed(TreeError):
     def __init__(self, path: str, times: int, cause: Failure) -> None:
         super().__init__(
             f"{path}: failed its health check {times} times in a row: "
-            f"{cause.getErrorMessage()}",
+            f"{inOneLine(cause)}",
             path,
         )
         self.times = times
@@ -251,8 +260,10 @@ class ProcessKeepsEnding(TreeError):
     @ivar times: how often in a row.
     """
 
-    def __init__(self, name: str, times: int) -> None:
-        super().__init__(f"the process {name!r} ended at once, {times} times in a row")
+    def __init__(self, name: str, times: int, path: str) -> None:
+        super().__init__(
+            f"{path}: the process {name!r} ended at once, {times} times in a row", path
+        )
         self.name = name
         self.times = times
 
@@ -279,7 +290,7 @@ class RestartLimitReached(Shutdown):
         self, path: str, maxRestarts: int, within: float, cause: Failure
     ) -> None:
         where = getattr(cause.value, "servicePath", None)
-        told = placed(where, cause.getErrorMessage())
+        told = placed(where, inOneLine(cause))
         super().__init__(
             f"{path}: gave up after {maxRestarts} restarts within {within:g} s: {told}",
             path,

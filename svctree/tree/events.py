@@ -10,6 +10,7 @@ from typing import Any
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
+from svctree.tree.errors import inOneLine
 from svctree.tree.states import State
 
 Reason = Failure | str | None
@@ -24,9 +25,7 @@ def sayReason(reason: Reason) -> str:
         return ""
     if isinstance(reason, str):
         return reason
-    lines = reason.getErrorMessage().splitlines()
-    name = getattr(reason.type, "__name__", str(reason.type))
-    return lines[0] if lines and lines[0] else name
+    return inOneLine(reason)
 
 
 @dataclass(frozen=True)

@@ -78,11 +78,22 @@ class HealthMonitor:
         self._next = self._clock.callLater(self._check.interval, self._begin)
 
     def _begin(self) -> None:
-        checking = maybeDeferred(self._ask)
+        asked = maybeDeferred(self._ask)
+        # A coroutine may take no notice of being cancelled: it is not waited for.
+        checking: Deferred[Any] = Deferred(lambda _: asked.cancel())
+
+        def answer(result: Any) -> None:
+            if not checking.called:
+                checking.callback(result)
+
+        asked.addBoth(answer)
         checking.addTimeout(self._check.timeout, self._clock)
         self._checking = checking
         checking.addCallback(self._answered)
         checking.addErrback(self._refused)
+        if self._over:
+            # It was the check that had it stopped.
+            checking.cancel()
 
     def _ask(self) -> object:
         result = self._check.check(self._service)

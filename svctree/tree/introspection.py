@@ -4,6 +4,7 @@ Looking at a tree: by path, in numbers, and as plain data.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from twisted.python.reflect import qual
 from svctree.tree.errors import NoSuchService
 from svctree.tree.events import sayReason
 from svctree.tree.membership import Membership
-from svctree.tree.paths import join, keyOf
+from svctree.tree.paths import SLASH, join, keyOf, pathOf
 from svctree.tree.register import TreeContainer
 from svctree.tree.states import State
 
@@ -45,7 +46,8 @@ class Introspection(Membership):
     def lookup(self, path: str) -> Any:
         """
         Find a service from here: C{lookup("web/pool")}. A path that begins with a
-        slash is one from the top.
+        slash is one from the top. A service without a name has a number, C{#3}; a
+        slash within a name is written C{%2F}, as it is in C{path}.
 
         @raise NoSuchService: a part of it is missing (a C{KeyError}); the error says
             which, and what there is.
@@ -101,7 +103,9 @@ class Introspection(Membership):
                 path = join(described["path"], keyOf(container, service))
                 entry = _describe(service, path)
                 below.append(entry)
-                if IServiceCollection.providedBy(service):
+                if _describesItself(service):
+                    entry |= service.describe()
+                elif IServiceCollection.providedBy(service):
                     waiting.append((service, entry))
         return top
 
@@ -112,21 +116,26 @@ class Introspection(Membership):
         return {}
 
 
+def _describesItself(service: Any) -> bool:
+    """
+    @return: whether C{service} is a container of ours whose C{describe} somebody has
+        overridden, which then tells of the children as well.
+    """
+    own = Introspection.describe
+    return isinstance(service, Introspection) and type(service).describe is not own
+
+
 def _childOf(container: Any, part: str) -> Any:
     if not IServiceCollection.providedBy(container):
-        path = getattr(container, "path", type(container).__name__)
-        raise NoSuchService(path, part, ())
+        raise NoSuchService(pathOf(container), part, ())
     for service in container if part.startswith("#") else ():
         if keyOf(container, service) == part:
             return service
-    try:
-        return container.getServiceNamed(part)
-    except NoSuchService:
-        raise
-    except KeyError:
-        names = [str(each.name) for each in container if each.name]
-        path = getattr(container, "path", type(container).__name__)
-        raise NoSuchService(path, part, names) from None
+    for name in (part, part.replace(SLASH, "/")):
+        with contextlib.suppress(KeyError):
+            return container.getServiceNamed(name)
+    names = [str(each.name) for each in container if each.name]
+    raise NoSuchService(pathOf(container), part, names)
 
 
 def _describe(service: Any, path: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Who is a child: adding, removing and moving.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IServiceCollection
@@ -12,6 +14,7 @@ from twisted.python.failure import Failure
 
 from svctree.tree.adapters import plain
 from svctree.tree.books import noteWhere
+from svctree.tree.bounds import Bound
 from svctree.tree.errors import (
     AlreadyAChild,
     CycleOfParents,
@@ -25,7 +28,7 @@ from svctree.tree.order import Order
 from svctree.tree.paths import epoch, join, keyOf, pathOf
 from svctree.tree.register import TreeContainer
 from svctree.tree.results import Waiters, asDeferred, isPending
-from svctree.tree.shutdown import ChildStop, cancelPending, leaves, leaving
+from svctree.tree.shutdown import ChildStop, cancelPending, howToStop, leaves, leaving
 from svctree.tree.spec import checkKnown, namesOf
 from svctree.tree.starting import Starting
 from svctree.tree.states import TO_BE_STOPPED, Record
@@ -258,14 +261,16 @@ class Membership(Starting):
         """
         Remove a child that may have to be stopped.
         """
+        timeout = self._stopTimeoutOf(service)
         # Only needed if somebody is going to be told.
-        path = join(self.path, keyOf(self, service)) if self._isLoud() else None
-        callee = self._callee(service)
+        needed = timeout is not None or self._isLoud()
+        path = join(self.path, keyOf(self, service)) if needed else None
+        callStop = howToStop(service, self._callee(service), timeout)
         startup = self._startup
         starting = self._forgetStart(service)
         self._drop(service, position)
         try:
-            return self._stopRemoved(service, callee, path, record, starting)
+            return self._stopRemoved(service, callStop, timeout, path, record, starting)
         finally:
             if startup is not None:
                 startup.check()
@@ -277,10 +282,20 @@ class Membership(Starting):
         """
         return None if self._startup is None else self._startup.forget(service)
 
+    def _stopTimeoutOf(self, service: Any) -> float | None:
+        """
+        @return: the seconds that a child has for its stop.
+        """
+        return None
+
+    def _leaveBehind(self, path: str, stop: ChildStop, timeout: float) -> None:
+        raise NotImplementedError
+
     def _stopRemoved(
         self,
         service: Any,
-        callee: Any,
+        callStop: Callable[[], Any],
+        timeout: float | None,
         path: str | None,
         record: int,
         starting: Deferred[Any] | None,
@@ -294,7 +309,7 @@ class Membership(Starting):
             if record not in TO_BE_STOPPED:
                 return None
             try:
-                result = callee.stopService()
+                result = callStop()
             except BaseException:
                 cancelPending(starting)
                 raise
@@ -305,6 +320,9 @@ class Membership(Starting):
                 return result if stopping is None else stopping
             tell(record, Record.STOPPING)
             stop = ChildStop(service, starting)
+            if timeout is not None and path is not None:
+                overdue = partial(self._leaveBehind, path, stop, timeout)
+                Bound(stopping, self._clock(), timeout, overdue)
             stop.follow(stopping)
         # Whatever start waited for this stop is off.
         cancelPending(stop.restart)

@@ -4,9 +4,13 @@ Where a service is: C{/web/pool}, as seen from the topmost container of ours.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from svctree.tree.register import TreeContainer
+
+SLASH = "%2F"
+"""What stands for a slash within a name, in a path."""
 
 
 def keyOf(container: Any, service: Any) -> str:
@@ -103,14 +107,15 @@ def _pathAcross(service: Any) -> str:
     if not keys and not isinstance(service, TreeContainer):
         # A leaf that stands alone, or below a container of Twisted's.
         keys = [str(service.name or f"#{type(service).__name__}")]
-    return "/" + "/".join(reversed(keys))
+    return reduce(join, reversed(keys), "") or "/"
 
 
 def join(parent: str, key: str) -> str:
     """
-    @return: the path of the child C{key} of the container at C{parent}.
+    @return: the path of the child C{key} of the container at C{parent}; a slash in
+        C{key} stands there as C{%2F}.
     """
-    return f"{parent.rstrip('/')}/{key}"
+    return f"{parent.rstrip('/')}/{key.replace('/', SLASH)}"
 
 
-__all__ = ["epoch", "join", "keyOf", "pathOf"]
+__all__ = ["SLASH", "epoch", "join", "keyOf", "pathOf"]

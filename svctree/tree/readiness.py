@@ -27,8 +27,10 @@ class Readiness:
     def __init__(self, container: Readied) -> None:
         self._container = container
         self._waiters = Waiters()
+        self._asked: list[Any] = []
+        self._probed: Deferred[Any] | None = None
         self._looking = False
-        self._over = False
+        self._failure: Failure | None = None
         self.ready = False
 
     def wait(self) -> Deferred[None]:
@@ -36,8 +38,8 @@ class Readiness:
         @return: a Deferred that fires when the container is ready, at once if it is.
         """
         waiter = self._waiters.wait()
-        if self.ready:
-            self._waiters.fire(None)
+        if self.ready or self._failure is not None:
+            self._waiters.fire(self._failure)
         return waiter
 
     def look(self) -> None:
@@ -47,15 +49,19 @@ class Readiness:
         if self._looking:
             return
         self._looking = True
-        asked = [maybeDeferred(self._probe)]
-        asked += [maybeDeferred(each) for each in self._container._readyAsks()]
-        gatherResults(asked, consumeErrors=True).addCallbacks(self._done, self._refused)
+        if self._probed is None:
+            self._probed = maybeDeferred(self._probe)
+        self._asked = self._container._readyServices()
+        answers = [maybeDeferred(service.whenReady) for service in self._asked]
+        gatherResults([self._probed, *answers], consumeErrors=True).addCallbacks(
+            self._done, self._refused
+        )
 
     def end(self, failure: Failure) -> None:
         """
         The container goes down, or did not come up.
         """
-        self._over = True
+        self._failure = failure
         self.ready = False
         self._waiters.fire(failure)
 
@@ -65,15 +71,28 @@ class Readiness:
         return result if waiting is None else waiting
 
     def _done(self, _: object) -> None:
-        if not self._over:
+        if self._failure is None:
             self.ready = True
             self._container._isReady()
             self._waiters.fire(None)
 
     def _refused(self, failure: Failure) -> None:
-        if not self._over:
-            # gatherResults wraps the error with the place it had in the list.
-            self.end(failure.value.subFailure)  # type: ignore[union-attr]
+        if self._failure is not None:
+            return
+        # gatherResults wraps the error with the place it had in the list.
+        error: Any = failure.value
+        if error.index == 0:
+            self.end(error.subFailure)
+            return
+        service, container = self._asked[error.index - 1], self._container
+        if container._children.find(service) < 0:
+            # It was removed, which is nothing to be unready for.
+            self._looking = False
+            container._lookIfReady()
+        elif container._goesOn(service):
+            self._looking = False
+        else:
+            self.end(error.subFailure)
 
 
 class Readied(Books):
@@ -94,7 +113,7 @@ class Readied(Books):
             self._readiness = Readiness(self)
         waiter = self._readiness.wait()
         if self._up:
-            self._readiness.look()
+            self._lookIfReady()
         return waiter
 
     def probe(self) -> Any:
@@ -103,16 +122,22 @@ class Readied(Books):
         Deferred or a coroutine is waited for, an error means "never".
         """
 
-    def _readyAsks(self) -> list[Any]:
+    def _readyServices(self) -> list[Any]:
         """
-        @return: what to call, to learn when the children are ready.
+        @return: the children that know when they are ready, and that we wait for.
         """
-        asks = []
-        for service in self._children:
-            ask = getattr(service, "whenReady", None)
-            if ask is not None and self._isRequired(service):
-                asks.append(ask)
-        return asks
+        return [
+            service
+            for service in self._children
+            if hasattr(service, "whenReady") and self._isRequired(service)
+        ]
+
+    def _goesOn(self, service: Any) -> bool:
+        """
+        @return: whether we go on although a child went down before it was ready, and
+            look again when that has been dealt with.
+        """
+        return False
 
     def _isRequired(self, service: Any) -> bool:
         """

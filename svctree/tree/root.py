@@ -28,6 +28,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_str
 
 from svctree.tree import audience, events
 from svctree.tree.container import MultiService
@@ -35,6 +36,7 @@ from svctree.tree.errors import StartInterrupted, StopFailed, StopOverran, place
 from svctree.tree.paths import pathOf
 from svctree.tree.register import TreeContainer
 from svctree.tree.shedding import runnerConfig, shedUnknown
+from svctree.tree.shutdown import ChildStop
 
 __all__ = [
     "Root",
@@ -42,6 +44,7 @@ __all__ = [
     "endProcess",
     "explain",
     "isUnderTwistd",
+    "leaveBehind",
     "unstopped",
 ]
 
@@ -54,7 +57,7 @@ def explain(error: BaseException) -> str:
         (an application's traceback) where it has some.
     """
     details = str(getattr(error, "details", "") or "").rstrip()
-    message = str(error) or type(error).__name__
+    message = safe_str(error) or type(error).__name__
     return f"{message}\n{details}" if details else message
 
 
@@ -121,19 +124,46 @@ _STARTERS = {
 }
 
 
-def unstopped(container: Any) -> list[Any]:
+def unstopped(container: Any) -> list[ChildStop]:
     """
-    @return: the services that have been told to stop and have not.
+    @return: the stops of services that have been told to stop and have not.
     """
-    found: list[Any] = []
+    found: list[ChildStop] = []
     waiting = [container]
     while waiting:
         for stop in list(getattr(waiting.pop(), "_stops", {}).values()):
             if isinstance(stop.service, TreeContainer):
                 waiting.append(stop.service)
             else:
-                found.append(stop.service)
+                found.append(stop)
     return found
+
+
+def leaveBehind(container: Any, timeout: float) -> None:
+    """
+    Wait no longer for what has not stopped: its stop is cancelled, it is killed where
+    it offers C{killService}, and an event says so.
+
+    @param timeout: the seconds that the whole tree had.
+    """
+    # A supervisor goes on to the next child then.
+    while stops := unstopped(container):
+        for stop in stops:
+            _leaveOneBehind(container, stop, timeout)
+
+
+def _leaveOneBehind(container: Any, stop: ChildStop, timeout: float) -> None:
+    service, path = stop.service, pathOf(stop.service)
+    failure = Failure(StopOverran(path, timeout))
+    event = events.StopOverdue(path=path, reason=failure, service=service)
+    audience.publish(container, event)
+    stop.giveUp(failure)
+    kill: Any = getattr(service, "killService", None)
+    if kill is not None:
+        try:
+            kill()
+        except Exception:
+            _log.failure("{path}: cannot be killed", path=path)
 
 
 class Root:
@@ -303,7 +333,7 @@ class Root:
             self.reactor.stop = self._stopOnce
 
     def _sayWhatStops(self) -> None:
-        paths = ", ".join(pathOf(service) for service in unstopped(self.container))
+        paths = ", ".join(pathOf(stop.service) for stop in unstopped(self.container))
         if paths:
             _log.warn(
                 "still stopping, for {seconds} s at most: {paths}",
@@ -315,22 +345,15 @@ class Root:
         if failure.check(StopFailed):
             # One line for each child that has something to say.
             for path, each in failure.value.failures:  # type: ignore[union-attr]
+                if each.check(StopOverran):
+                    # That was an event of its own.
+                    continue
                 _log.error("{line}", line=placed(path, each.getErrorMessage()))
         else:
             _log.failure("while stopping", failure)
 
     def _overdue(self, done: Deferred[Any]) -> None:
-        for service in unstopped(self.container):
-            path = pathOf(service)
-            failure = Failure(StopOverran(path, self.stopTimeout))
-            event = events.StopOverdue(path=path, reason=failure, service=service)
-            audience.publish(self.container, event)
-            kill: Any = getattr(service, "killService", None)
-            if kill is not None:
-                try:
-                    kill()
-                except Exception:
-                    _log.failure("{path}: cannot be killed", path=path)
+        leaveBehind(self.container, self.stopTimeout)
         self.end(1)
         if not done.called:
             done.callback(None)

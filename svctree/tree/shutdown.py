@@ -32,6 +32,7 @@ class ChildStop:
     __slots__ = (
         "_listeners",
         "_outcome",
+        "_stopping",
         "done",
         "privileged",
         "restart",
@@ -45,6 +46,7 @@ class ChildStop:
         self.restart: Deferred[None] | None = None
         self.privileged = False
         self.done = False
+        self._stopping: Deferred[Any] | None = None
         self._listeners: list[Listener] = []
         self._outcome: tuple[bool, Any] = (True, None)
 
@@ -62,6 +64,7 @@ class ChildStop:
         Wait for the Deferred of the child's C{stopService}. A failure ends here:
         it is handed to the listeners.
         """
+        self._stopping = stopping
         stopping.addCallbacks(self._succeeded, self._failed)
 
     def _succeeded(self, result: Any) -> Any:
@@ -71,14 +74,14 @@ class ChildStop:
     def _failed(self, failure: Failure) -> None:
         self.finish(False, failure)
 
-    def giveUp(self, stopping: Deferred[Any], failure: Failure) -> None:
+    def giveUp(self, failure: Failure) -> None:
         """
         Wait no longer. The child hears of it before anybody who waits, and may start
         the child again, does.
         """
         listeners, self._listeners = self._listeners, []
-        stopping.cancel()
-        self._listeners = listeners
+        cancelPending(self._stopping)
+        self._listeners = [*listeners, *self._listeners]
         self.done = False
         self.finish(False, failure)
 
@@ -109,6 +112,16 @@ def leaves(service: Any, stop: ChildStop) -> None:
         # The record keeps the service alive, so that its id stays its own.
         leaving[id(service)] = stop
         stop.tell(lambda *_: leaving.pop(id(service), None))
+
+
+def howToStop(service: Any, callee: Any, timeout: float | None) -> Callable[[], Any]:
+    """
+    @param callee: C{service}, or its adapter.
+    @param timeout: the seconds that it has.
+    @return: what to call to stop C{service}.
+    """
+    kill = getattr(service, "killService", None)
+    return callee.stopService if kill is None or timeout != 0 else kill  # type: ignore[no-any-return]
 
 
 def cancelPending(starting: Deferred[Any] | None) -> None:
@@ -235,4 +248,4 @@ class Shutdown:
         return outcome
 
 
-__all__ = ["ChildStop", "Shutdown", "cancelPending", "leaves", "leaving"]
+__all__ = ["ChildStop", "Shutdown", "cancelPending", "howToStop", "leaves", "leaving"]

@@ -50,6 +50,14 @@ class Supervision(Ending):
 
     # Restarting.
 
+    def isRestarting(self) -> bool:
+        """
+        @return: whether there are children that are to come up again.
+        """
+        if self._queue:
+            return True
+        return any(child.busy for child in self._supervisor._books.values())
+
     def react(self, child: Child, failure: Failure | None) -> None:
         """
         Do something about a child that went down.
@@ -84,6 +92,7 @@ class Supervision(Ending):
         if supervisor._isDropped(child) and not child.gone:
             supervisor._dropChild(child)
         supervisor._significantDown(child)
+        supervisor._lookIfReady()
 
     def _mayRestart(self, child: Child, failure: Failure | None) -> bool:
         supervisor = self._supervisor
@@ -127,6 +136,7 @@ class Supervision(Ending):
             if generation != self._generation:
                 return
         self._working = False
+        self._supervisor._lookIfReady()
 
     def _group(self, child: Child) -> list[Child]:
         """
@@ -182,6 +192,7 @@ class Supervision(Ending):
             fell, member.fell = member.fell, None
             if fell is not None and not member.gone:
                 self._supervisor.childDown(member.service, fell[0])
+        self._supervisor._lookIfReady()
 
     async def _endAll(self, group: list[Child]) -> None:
         for member in reversed(group):

@@ -23,12 +23,14 @@ from svctree.tree.errors import (
     ChildIsRunning,
     RestartLimitReached,
     Shutdown,
+    StopOverran,
     SupervisorIsDown,
 )
 from svctree.tree.health import HealthMonitor
 from svctree.tree.paths import epoch, join, keyOf
 from svctree.tree.placing import Placing
 from svctree.tree.results import Waiters, asDeferred
+from svctree.tree.shutdown import ChildStop
 from svctree.tree.spec import AutoShutdown, Restart
 from svctree.tree.states import TO_BE_STOPPED, Record, State
 from svctree.tree.supervision import Supervision
@@ -134,12 +136,12 @@ class Supervisor(Placing):
         self._bringing = None
         self._up = True
         self._become(State.RUNNING)
-        self._lookIfReady()
         for child in list(self._books.values()):
             # It went down while its siblings were starting.
             fell, child.fell = child.fell, None
             if fell is not None and self._up:
                 self._supervision.react(child, fell[0])
+        self._lookIfReady()
 
     # One child.
 
@@ -161,6 +163,7 @@ class Supervisor(Placing):
         def ended(_: object) -> None:
             if self._isDropped(child) and not child.gone:
                 self._dropChild(child)
+            self._lookIfReady()
             done.fire(None)
 
         self._supervision.end(child).addBoth(ended)
@@ -319,6 +322,14 @@ class Supervisor(Placing):
         )
         self._goDown(Failure(error))
 
+    def _goesOn(self, service: Any) -> bool:
+        return self._up and self.stateOf(service) is not State.RUNNING
+
+    def _lookIfReady(self) -> None:
+        waited = self._up and self._readiness is not None
+        if waited and not self._supervision.isRestarting():
+            super()._lookIfReady()
+
     def _isRequired(self, service: Any) -> bool:
         temporary = self._child(service).spec.restart is Restart.TEMPORARY
         return super()._isRequired(service) and not temporary
@@ -374,15 +385,21 @@ class Supervisor(Placing):
                 lambda failure: self.childDown(service, failure),
             )
 
-    def _leaveBehind(self, service: Any, path: str, failure: Failure) -> None:
+    def _leaveBehind(self, path: str, stop: ChildStop, timeout: float) -> None:
         """
         A child has not stopped in time: kill it if that is possible, and go on.
         """
+        failure = Failure(StopOverran(path, timeout))
+        service = stop.service
         self._unstopped = (*self._unstopped, path)
         self._publish(events.StopOverdue(path=path, reason=failure, service=service))
         kill = getattr(service, "killService", None)
         if kill is not None:
             maybeDeferred(kill).addErrback(self._unheard)
+        stop.giveUp(failure)
+
+    def _stopTimeoutOf(self, service: Any) -> float | None:
+        return self._child(service).spec.stopTimeout
 
 
 _DOWN = frozenset([Record.NEW, Record.STOPPED, Record.FAILED])

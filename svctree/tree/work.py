@@ -32,13 +32,26 @@ class RunService(Service):
 
     def startService(self) -> None:
         super().startService()
-        work = asDeferred(self.run())
-        if work is None:
+        self._stopped = None
+        try:
+            work = asDeferred(self.run())
+        except BaseException:
+            self.running = 0
+            raise
+        if not self.running:
+            # Its first steps were to have itself stopped.
+            if work is not None:
+                work.addErrback(lambda _: None)
+                work.cancel()
+        elif work is None:
             # It was done at once.
             self.finished()
-            return
-        self._work = work
-        work.addCallbacks(self._ended, self._failed)
+        else:
+            self._work = work
+            arguments = (work,)
+            work.addCallbacks(
+                self._ended, self._failed, arguments, errbackArgs=arguments
+            )
 
     def stopService(self) -> Deferred[None]:
         """
@@ -57,12 +70,17 @@ class RunService(Service):
         self._stopped.chainDeferred(joined)
         return joined
 
-    def _ended(self, _: object) -> None:
+    def _ended(self, _: object, work: Deferred[Any]) -> None:
+        if work is not self._work:
+            # Its stop was given up; another one may run by now.
+            return
         self._work = None
         if not self._isStopped(None):
             self.finished()
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, work: Deferred[Any]) -> None:
+        if work is not self._work:
+            return
         self._work = None
         ours = self._stopped is not None and failure.check(CancelledError)
         if not self._isStopped(None if ours else failure):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from svctree.service import MultiService, Service
 from svctree.testing import (
@@ -19,7 +19,7 @@ from svctree.testing import (
     clockedSupervisor,
     statesOf,
 )
-from svctree.tree import State, Supervisor
+from svctree.tree import HealthCheck, RunService, State, Supervisor
 from svctree.tree.errors import DependencyCycle, DuplicateName, StopFailed
 from tests.tree.services import Slow
 
@@ -70,7 +70,7 @@ def test_chainedStop() -> None:
     supervisor, clock = clockedSupervisor()
 
     class Stopped(Chained):
-        def startService(self) -> None:
+        def startService(self) -> Any:
             self.running = 1
 
     service = Stopped()
@@ -227,3 +227,197 @@ def test_stopsUsWhileOthersWait() -> None:
         container.startService()
     assert container.state is State.STOPPED
     assert journal == ["start a", "stop a"]
+
+
+class Runs(RunService):
+    """
+    Runs until it is cancelled, after what it does first.
+    """
+
+    def __init__(self, first: Any = None) -> None:
+        self.first = first
+        self.ended = 0
+
+    async def run(self) -> None:
+        if self.first is not None:
+            self.first(self)
+        try:
+            await Deferred()
+        finally:
+            self.ended += 1
+
+
+@pytest.mark.parametrize("kind", [MultiService, Supervisor])
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda service: service.disownServiceParent(),
+        lambda service: service.parent.stopService(),
+    ],
+    ids=["leaves", "stops"],
+)
+def test_runThatStopsItself(kind: Any, first: Any) -> None:
+    """
+    A C{run()} whose first steps have its service stopped does not go on.
+    """
+    container = kind()
+    service = Runs(first)
+    service.setServiceParent(container)
+    starting = container.startService()
+    if starting is not None:
+        starting.addErrback(lambda _: None)
+    assert service.ended == 1
+    assert not service.running
+
+
+def test_runThatRaises() -> None:
+    """
+    A service whose C{run()} raises at once does not say that it runs.
+    """
+
+    class Raises(RunService):
+        def run(self) -> None:
+            raise ValueError("no")
+
+    service = Raises()
+    with pytest.raises(ValueError, match="no"):
+        buildTree({"a": service}).startService()
+    assert not service.running
+
+
+def test_runThatIsLeftBehind() -> None:
+    """
+    The end of a run that did not stop in time is not taken for that of the next one.
+    """
+    runs: list[Deferred[None]] = []
+
+    class Stubborn(RunService):
+        async def run(self) -> None:
+            runs.append(Deferred())
+            mine = len(runs) - 1
+            while True:
+                try:
+                    return await runs[mine]
+                except CancelledError:
+                    runs[mine] = Deferred()
+
+    supervisor, clock = clockedSupervisor()
+    service = Stubborn()
+    supervisor.place(service, stopTimeout=1)
+    supervisor.startService()
+    supervisor.stopService().addErrback(lambda _: None)
+    clock.advance(1)
+    supervisor.startService()
+    runs[0].callback(None)
+    assert service.state is State.RUNNING
+    runs[1].callback(None)
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_removedFromASupervisor(killed: bool) -> None:
+    """
+    The bound of a stop holds for a child that is removed as well.
+    """
+    supervisor, clock = clockedSupervisor()
+    calls: list[str] = []
+    slow = Slow(calls, "slow")
+    if killed:
+        slow.killService = lambda: calls.append("kill")  # type: ignore[attr-defined]
+    supervisor.place(slow, stopTimeout=5)
+    supervisor.startService()
+    slow.starting.callback(None)
+    failures: list[Any] = []
+    slow.disownServiceParent().addErrback(failures.append)
+    clock.advance(5)
+    assert str(failures[0].value) == "/slow: had not stopped after 5 s"
+    assert calls[2:] == (["kill"] if killed else [])
+    assert supervisor.unstopped == ("/slow",)
+
+
+def test_killedOnRemoval() -> None:
+    """
+    Without any time for its stop, a child that is removed is killed.
+    """
+    supervisor, _ = clockedSupervisor()
+    calls: list[str] = []
+
+    class Killed(Slow):
+        def killService(self) -> None:
+            self.note("kill")
+
+    a = Killed(calls, "a")
+    supervisor.place(a, stopTimeout=0)
+    supervisor.startService()
+    a.starting.callback(None)
+    assert a.disownServiceParent() is None
+    assert calls == ["start a", "kill a"]
+
+
+def test_checkThatIsNeverDone() -> None:
+    """
+    A check that takes no notice of being cancelled fails after its time like others.
+    """
+
+    async def hang(service: Any) -> None:
+        while True:
+            try:
+                await Deferred()
+            except CancelledError:
+                continue
+
+    a = FakeService()
+    supervisor, clock = clockedSupervisor()
+    a.setName("a")
+    supervisor.place(a, health=HealthCheck(hang, interval=1, timeout=1, failures=2))
+    supervisor.startService()
+    clock.pump([1.0] * 4)
+    assert a.starts == 2
+
+
+def test_checkThatRemovesItsService() -> None:
+    """
+    A check that has its service removed leaves nothing behind.
+    """
+
+    def check(service: Any) -> Deferred[None]:
+        service.disownServiceParent()
+        return Deferred()
+
+    a = FakeService("a")
+    supervisor, clock = clockedSupervisor()
+    supervisor.place(a, health=HealthCheck(check, interval=1))
+    supervisor.startService()
+    clock.advance(1)
+    assert clock.getDelayedCalls() == []
+    assert a.phase == "down"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "/", "é ü", "%2F", "x" * 10_000, "a b"])
+def test_names(name: str) -> None:
+    """
+    Whatever it is called, a service is found by its path.
+    """
+    leaf = FakeService()
+    root = buildTree({"top": {name: {"leaf": leaf}}})
+    assert root.lookup(leaf.path) is leaf
+    assert leaf.path.count("/") == 3
+    assert root.lookup("top").lookup(leaf.path) is leaf
+    below = root.describe()["children"][0]["children"][0]
+    assert below["path"] == root.lookup("top").getServiceNamed(name).path
+
+
+def test_describesItself() -> None:
+    """
+    A container that overrides C{describe} is heard wherever it is in the tree.
+    """
+
+    class Telling(MultiService):
+        def describe(self) -> dict[str, Any]:
+            return {**super().describe(), "colour": "red"}
+
+    telling = buildTree({"leaf": FakeService()}, Telling())
+    root = buildTree({"a": {"b": telling}})
+    described = root.describe()["children"][0]["children"][0]
+    assert described["colour"] == "red"
+    assert [each["path"] for each in described["children"]] == ["/a/b/leaf"]

@@ -18,6 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from svctree.service import MultiService
 from svctree.tree import Supervisor
+from svctree.tree.events import StopOverdue, TreeEvent
 from svctree.tree.root import Root, explain, unstopped
 from tests.support.processes import BIN, Processes, Running, waitUntil
 from tests.tree.services import Noting, Slow, SlowStop
@@ -415,6 +416,49 @@ class RootTests(TestCase):
         self.assertEqual(self.statuses, [1])
         slow.stopping.callback(None)
 
+    def test_stopBoundOfSupervisors(self) -> None:
+        """
+        When the time of the whole tree is over, stops are cancelled and a supervisor
+        goes on to its next child; each that had not stopped is told of once.
+        """
+        supervisor = Supervisor(clock=self.clock)
+        supervisor.setServiceParent(self.tree)
+        slow = {name: SlowStop(self.calls, name) for name in "ab"}
+        for service in slow.values():
+            supervisor.place(service, stopTimeout=None)
+        self.tree.startService()
+        overdue: list[str] = []
+
+        def observe(event: TreeEvent) -> None:
+            if isinstance(event, StopOverdue):
+                overdue.append(event.path)
+
+        self.tree.subscribe(observe)
+        stopping = self.tree.stopService()
+        self.clock.advance(10.0)
+        self.successResultOf(stopping)
+        self.assertEqual(overdue, ["/#0/b", "/#0/a"])
+        self.assertEqual(self.calls, ["start a", "start b", "stop b", "stop a"])
+        for service in slow.values():
+            self.assertTrue(service.stopping.called)
+        self.assertEqual(unstopped(self.tree), [])
+
+    def test_mute(self) -> None:
+        """
+        An error that cannot say anything ends the process like others.
+        """
+
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("no words")
+
+        slow = Slow(self.calls, "a")
+        slow.setServiceParent(self.tree)
+        self.tree.startService()
+        slow.starting.errback(Mute())
+        self.assertEqual(self.statuses, [1])
+        self.assertEqual(len(self.flushLoggedErrors(Mute)), 1)
+
     def test_unstopped(self) -> None:
         """
         What has not stopped is found wherever it is.
@@ -429,7 +473,7 @@ class RootTests(TestCase):
         self.tree.startService()
         self.assertEqual(unstopped(self.tree), [])
         self.tree.stopService()
-        paths = {service.path for service in unstopped(self.tree)}
+        paths = {stop.service.path for stop in unstopped(self.tree)}
         self.assertEqual(paths, {"/a", "/inner/b", "/inner/#0/c"})
 
     def test_stopErrors(self) -> None:
