@@ -172,7 +172,8 @@ class PartitionSupervisor(Supervisor):
     def partitionOf(self, key: Hashable) -> Any:
         """
         @param key: an C{int} belongs to the copy of that number, modulo; anything else
-            by a hash of its C{repr}, which is the same in every process.
+            by a hash of its C{repr}, which is the same in every process as long as the
+            C{repr} is: that of a set of strings is not.
         @return: the copy.
         """
         if isinstance(key, int):

@@ -21,7 +21,6 @@ sessions.startChild("bob")
 print([(child.key, str(child.state)) for child in sessions.whichChildren()])
 print(sessions.countChildren())
 sessions.terminateChild("ann")
-sessions.deleteChild("ann")
 print([child.key for child in sessions.whichChildren()])
 
 caches = PartitionSupervisor(lambda number: Cache(), partitions=4)
