@@ -9,11 +9,15 @@ and Server are the front end's business too.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from svctree.wire.contract import Fields
 
 __all__ = [
+    "CGI_LINES",
     "PHRASES",
     "CGIReply",
+    "StatusLines",
     "bodiless",
     "errorPage",
     "responseHead",
@@ -34,18 +38,34 @@ PHRASES = {
 }
 """The statuses that a codec or its connection answers by itself."""
 
-# Rendered status lines, and whether the status allows a body, by prefix and status.
-# Applications use a handful; the bound is for the one that makes them up.
-_lines: dict[tuple[bytes, str], tuple[bytes, bool]] = {}
 _MAX_LINES = 256
 
 
-def _statusLine(prefix: bytes, status: str) -> tuple[bytes, bool]:
-    found = prefix + status.encode("latin-1") + b"\r\n", bodiless(status)
-    if len(_lines) >= _MAX_LINES:
-        _lines.clear()
-    _lines[prefix, status] = found
-    return found
+class StatusLines(dict[str, tuple[bytes, bool]]):
+    """
+    By status, its rendered line, and whether it allows no body. Applications use a
+    handful; the bound is for the one that makes them up.
+    """
+
+    def __init__(self, prefix: bytes) -> None:
+        """
+        @param prefix: what stands before the status: C{b"Status: "}, or the version
+            where the protocol wants HTTP's status line.
+        """
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, status: str) -> tuple[bytes, bool]:
+        line = self._prefix + status.encode("latin-1") + b"\r\n"
+        found = line, bodiless(status)
+        if len(self) >= _MAX_LINES:
+            self.clear()
+        self[status] = found
+        return found
+
+
+CGI_LINES = StatusLines(b"Status: ")
+"""As CGI has them."""
 
 
 def bodiless(status: str) -> bool:
@@ -55,21 +75,19 @@ def bodiless(status: str) -> bool:
     return status[:1] == "1" or status[:3] in ("204", "304")
 
 
-def responseHead(prefix: bytes, status: str, fields: Fields, length: int) -> bytes:
+def responseHead(lines: StatusLines, status: str, fields: Fields, length: int) -> bytes:
     """
-    @param prefix: what stands before the status: C{b"Status: "}, or the version
-        where the protocol wants HTTP's status line.
     @param length: for Content-Length; -1 leaves it out.
     @return: the head with its empty line.
     """
-    line, _ = _lines.get((prefix, status)) or _statusLine(prefix, status)
+    line, _ = lines[status]
     if length >= 0:
         return b"%b%bContent-Length: %d\r\n\r\n" % (line, fields.block, length)
     return b"%b%b\r\n" % (line, fields.block)
 
 
 def wholeAnswer(
-    prefix: bytes, status: str, fields: Fields, body: bytes, asked: bool
+    lines: StatusLines, status: str, fields: Fields, body: bytes, asked: bool
 ) -> bytes:
     """
     Hot path. Render an answer that is one block.
@@ -77,7 +95,7 @@ def wholeAnswer(
     @param asked: whether the client wants the body; not so with HEAD, whose
         Content-Length is that of the body which GET would give.
     """
-    line, empty = _lines.get((prefix, status)) or _statusLine(prefix, status)
+    line, empty = lines[status]
     length = fields.contentLength
     if asked and not empty:
         if length < 0:
@@ -90,31 +108,31 @@ def wholeAnswer(
         )
     if length < 0 and body:
         length = len(body)
-    return responseHead(prefix, status, fields, -1 if empty else length)
+    return responseHead(lines, status, fields, -1 if empty else length)
 
 
-def errorPage(prefix: bytes, status: int) -> bytes:
+def errorPage(lines: StatusLines, status: int) -> bytes:
     """
     @return: a complete plain answer that says no more than its status.
     """
     phrase = f"{status} {PHRASES.get(status, 'Error')}"
     text = phrase.encode("ascii") + b"\n"
     fields = Fields(b"Content-Type: text/plain; charset=utf-8\r\n")
-    return responseHead(prefix, phrase, fields, len(text)) + text
+    return responseHead(lines, phrase, fields, len(text)) + text
 
 
 class CGIReply:
     """
     The output side of a codec whose answer ends with its connection.
 
-    @cvar prefix: see L{responseHead}.
+    @cvar lines: the protocol's status lines.
     @ivar keepAlive: never.
     @cvar transparent: the body goes out as it is.
     """
 
     __slots__ = ("_bare", "_head", "_mute", "keepAlive")
 
-    prefix = b"Status: "
+    lines: ClassVar[StatusLines] = CGI_LINES
     transparent = True
 
     def __init__(self) -> None:
@@ -130,7 +148,7 @@ class CGIReply:
         """
 
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
-        return wholeAnswer(self.prefix, status, fields, body, not self._head)
+        return wholeAnswer(self.lines, status, fields, body, not self._head)
 
     def head(self, status: str, fields: Fields, length: int) -> bytes:
         without = bodiless(status)
@@ -139,7 +157,7 @@ class CGIReply:
             length = -1
         elif fields.contentLength >= 0:
             length = fields.contentLength
-        return responseHead(self.prefix, status, fields, length)
+        return responseHead(self.lines, status, fields, length)
 
     def piece(self, data: bytes) -> bytes:
         return b"" if self._bare else data
@@ -154,4 +172,4 @@ class CGIReply:
         return b""
 
     def error(self, status: int) -> bytes:
-        return b"" if self._mute else errorPage(self.prefix, status)
+        return b"" if self._mute else errorPage(self.lines, status)

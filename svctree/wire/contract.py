@@ -326,6 +326,11 @@ class ICodecFactory(Protocol):
     Makes the codecs of one worker's connections. Found by name with
     C{svctree.wire.registry.codecs(name)}, which gives a callable
     C{(limits, mount, serverName) -> ICodecFactory}.
+
+    A factory may have an attribute C{renewable}, which is true: its codecs can be used
+    for one connection after the other. A codec has a method C{renew()} then, called
+    when the only request of a connection has come whole and has been answered, and no
+    application can have a part of it.
     """
 
     def __call__(

@@ -119,8 +119,10 @@ class OneRequest(CGIReply):
         elif not self._have and self._state == HEAD:
             # The usual case: nothing has come before, and this is a whole head.
             if self._reader is not None:
-                known = self._reader.repeats.find(data)
-                if known is not None:
+                repeats = self._reader.repeats
+                if repeats.rest:
+                    repeats.rest -= 1
+                elif (known := repeats.find(data)) is not None:
                     return self._again(known)
             self.idle = False
             self._have = len(data)
@@ -130,6 +132,15 @@ class OneRequest(CGIReply):
             self._chunks.append(data)
             self._have += len(data)
         return self.nextEvent()
+
+    def renew(self) -> None:
+        """
+        Hot path. Begin anew, for another connection with the same template and as much
+        trust; only after a request that came whole and was answered.
+        """
+        self._state = HEAD
+        self._head = self._bare = False
+        self._have = 0
 
     def takeHead(self, data: bytes) -> tuple[int, Head] | int:
         """
@@ -198,8 +209,9 @@ class OneRequest(CGIReply):
             self._state = _ALONE
             # Nothing more is to come: the connection may close without lingering.
             self.idle = self._have == size
-            if self.idle and self._reader is not None:
-                self._reader.repeats.saw(data, environ, own, line, self._head)
+            reader = self._reader
+            if self.idle and reader is not None and not reader.repeats.rest:
+                reader.repeats.saw(data, environ, own, line, self._head)
             return Request(environ, 0, True, False, line)
         self._left = length
         self._state = TRANSITIONS[HEAD][WITH_BODY]
@@ -247,9 +259,12 @@ class OneRequestFactory:
     Makes the codecs of a worker's connections.
 
     @cvar codec: of which class.
+    @cvar renewable: see L{svctree.wire.contract.ICodecFactory}.
     """
 
     __slots__ = ("_limits", "_readers")
+
+    renewable = True
 
     codec: ClassVar[type[OneRequest]]
 

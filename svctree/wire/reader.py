@@ -60,14 +60,31 @@ class _Lesson:
 
     @ivar ready: a template, and what L{begin} copies where it is that one's turn. Both
         in one attribute, since threads share it.
+    @ivar isGiven: SCRIPT_NAME, PATH_INFO and QUERY_STRING are as they were sent.
+    @ivar before: what stands before the URI in the line for the log; C{""} when that is
+        to be put together anew.
+    @ivar after: what stands behind it.
     @ivar own: what the environ has beyond its template; L{None} stands for what is to
         be made from the URI. L{None} itself when more than the path depends on the
         holes: the variables are then understood as those of any other request.
     """
 
-    __slots__ = ("isHead", "length", "own", "ready", "shape", "steps", "tail")
+    __slots__ = (
+        "after",
+        "before",
+        "isGiven",
+        "isHead",
+        "length",
+        "own",
+        "ready",
+        "shape",
+        "steps",
+        "tail",
+    )
 
-    def __init__(self, shape: Shape, head: Head, extra: Mapping[str, str]) -> None:
+    def __init__(
+        self, shape: Shape, head: Head, extra: Mapping[str, str], mount: str
+    ) -> None:
         environ, self.length, _, self.isHead, own = head
         self.shape = shape
         self.steps, self.tail = shape.steps, shape.tail
@@ -80,6 +97,23 @@ class _Lesson:
         if "REQUEST_URI" in own and shape.holes <= own.keys() - fixed:
             self.own = {name: environ[name] for name in own}
             self.own.update((name, sent.get(name)) for name in _FROM_URI)
+        # What place() would do: nothing more, where all of it was sent.
+        self.isGiven = (
+            self.own is not None
+            and not mount
+            and "PATH_INFO" in sent
+            and "QUERY_STRING" in sent
+            and not sent.get("SCRIPT_NAME")
+            and "SCRIPT_NAME" not in shape.holes
+        )
+        if self.isGiven:
+            assert self.own is not None
+            self.own["SCRIPT_NAME"] = ""
+        # What stands around the URI in the line for the log, where it is always that.
+        self.before = self.after = ""
+        if "SERVER_PROTOCOL" in sent and "SERVER_PROTOCOL" not in shape.holes:
+            self.before = f"{sent['REQUEST_METHOD']} "
+            self.after = f" {sent['SERVER_PROTOCOL']}"
 
     def begin(self, template: dict[str, object]) -> dict[str, Any]:
         """
@@ -160,8 +194,16 @@ class Reader:
                     self._prefer(lesson)
                 if lesson.own is None:
                     return self._understand(block, environ, template)
-                place(environ, self._mount)
-                line = requestLine(environ)
+                uri = environ["REQUEST_URI"]
+                if lesson.isGiven:
+                    environ["RAW_URI"] = uri
+                else:
+                    place(environ, self._mount)
+                if uri and lesson.before:
+                    text = f"{lesson.before}{uri}{lesson.after}"
+                    line = text.encode("latin-1")
+                else:
+                    line = requestLine(environ)
                 return environ, lesson.length, line, lesson.isHead, lesson.own
         variables = self._notation.takeVariables(block, text)
         sent = variables.copy()
@@ -209,7 +251,7 @@ class Reader:
             self._marks.add(hash(kind))
             return
         self._left -= 1
-        lesson = _Lesson(shape, head, self._extra)
+        lesson = _Lesson(shape, head, self._extra, self._mount)
         # Not so when a name was sent twice, or a length written in an unusual way.
         found = lesson.begin(template)
         if self._takeHoles(block, text, shape.steps, shape.tail, found):

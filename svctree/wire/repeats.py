@@ -47,26 +47,25 @@ class Repeats:
     Remembers requests that were seen twice.
 
     @ivar known: by the bytes of each.
+    @ivar rest: so many requests are let pass, without L{find} and without L{saw};
+        whoever lets one pass counts down.
     """
 
-    __slots__ = ("_credit", "_marks", "_rest", "known")
+    __slots__ = ("_credit", "_marks", "known", "rest")
 
     def __init__(self) -> None:
         self.known: dict[bytes, Known] = {}
         self._credit = _CREDIT
-        self._rest = 0
+        self.rest = 0
         # Of those that were seen once, only the hash: most will never come again.
         self._marks: set[int] = set()
 
     def find(self, data: bytes) -> Known | None:
         """
-        Hot path.
+        Hot path; not while there is L{rest}.
 
         @return: the request with these bytes, if it is known.
         """
-        if self._rest:
-            self._rest -= 1
-            return None
         found = self.known.get(data)
         if found is not None and self._credit < _CREDIT:
             self._credit += _WORTH
@@ -81,17 +80,15 @@ class Repeats:
         isHead: bool,
     ) -> None:
         """
-        A request without a body was read.
+        A request without a body was read; not while there is L{rest}.
 
         @param data: its bytes.
         @param environ: what was made of them.
         @param own: has the names that the environ has beyond its template.
         """
-        if self._rest:
-            return
         self._credit -= 1
         if self._credit <= 0:
-            self._rest, self._credit = _REST, _CREDIT // 2
+            self.rest, self._credit = _REST, _CREDIT // 2
         mark = hash(data)
         if mark not in self._marks:
             if len(self._marks) >= _MARKS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from svctree.wire.cgireply import StatusLines
 from svctree.wire.cgivars import declaredLength, joinRepeated
 from svctree.wire.contract import Limits, RequestError
 from svctree.wire.onerequest import NotSpoken, OneRequest, OneRequestFactory
@@ -129,7 +130,7 @@ class UWSGICodec(OneRequest):
 
     __slots__ = ()
 
-    prefix = b"HTTP/1.1 "
+    lines = StatusLines(b"HTTP/1.1 ")
     notation = NOTATION
 
     def takeHead(self, data: bytes) -> tuple[int, Head] | int:

@@ -159,10 +159,17 @@ class Acceptor:
             accept = origin.socket._accept  # type: ignore[attr-defined]
             welcome = house.brief.welcome
         for taken in range(most):
-            found = self._next(origin, most - taken, accept)
-            if found is None:
-                return
-            guest = welcome(*found, origin)
+            found: Any
+            try:
+                found = accept()
+            except OSError as error:
+                if not self._mayTryAgain(error, origin, most - taken):
+                    return
+                found = self._next(origin, most - taken, accept)
+                if found is None:
+                    return
+            sock, address = found
+            guest = welcome(sock, address, origin)
             if most == 1 and self._registered:
                 self.pressed = True
                 self._standBehind(origin.socket.fileno())
@@ -178,18 +185,26 @@ class Acceptor:
         while True:
             try:
                 return accept()
-            except BlockingIOError:
-                # Another worker was faster.
-                self.pressed = False
-                return None
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._pause(error, origin, most)
+                if not self._mayTryAgain(error, origin, most):
                     return None
-                if error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSOCK):
-                    raise
-                # ECONNABORTED, or an error of the network that Linux hands to the
-                # next accept() (accept(2), "Error handling"): that connection only.
+
+    def _mayTryAgain(self, error: OSError, origin: Origin, most: int) -> bool:
+        """
+        An C{accept} has failed.
+        """
+        if isinstance(error, BlockingIOError):
+            # Another worker was faster.
+            self.pressed = False
+            return False
+        if error.errno in _EXHAUSTED:
+            self._pause(error, origin, most)
+            return False
+        if error.errno in (errno.EINVAL, errno.EBADF, errno.ENOTSOCK):
+            raise error
+        # ECONNABORTED, or an error of the network that Linux hands to the next
+        # accept() (accept(2), "Error handling"): that connection only.
+        return True
 
     def _standBehind(self, fd: int) -> None:
         epoll = self._house.epoll

@@ -19,7 +19,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any
 
-from svctree.wire.contract import ICodec, Request, WireError
+from svctree.wire.contract import Request, WireError
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
 from svctree.wsgi import ClientGone
@@ -39,12 +39,25 @@ class Brief:
     @ivar codec: of the connection in hand.
     """
 
-    __slots__ = ("_connection", "_fd", "_loop", "codec")
+    __slots__ = (
+        "_connection",
+        "_fd",
+        "_loop",
+        "_renewable",
+        "_spare",
+        "_spareOf",
+        "codec",
+    )
 
-    codec: ICodec
+    codec: Any
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
+        # To make a codec takes as long as a write. So the one before is used again,
+        # where what it knows of its connection is true of the next, too.
+        self._renewable = bool(getattr(loop.codecs, "renewable", False))
+        self._spare: Any = None
+        self._spareOf: Origin | None = None
         self._fd = -1
         self._connection: Connection | None = None
 
@@ -67,7 +80,11 @@ class Brief:
         loop.bytesIn += len(data)
         self._fd = fd
         self._connection = None
-        codec = self.codec = origin.plainCodec(loop.codecs, address)
+        codec = self._spare
+        if codec is None or origin is not self._spareOf:
+            codec = origin.plainCodec(loop.codecs, address)
+        self._spare = None
+        self.codec = codec
         if loop.retiring:
             codec.close()
         try:
@@ -85,6 +102,9 @@ class Brief:
                 and not codec.keepAlive
             ):
                 os.close(fd)
+                if self._renewable and origin.isAlike:
+                    codec.renew()
+                    self._spare, self._spareOf = codec, origin
                 return
             self._ordinary().answered(outcome)
         elif data:

@@ -30,6 +30,7 @@ class Origin:
     @ivar socket: the listening socket; a connection from it tells as much.
     @ivar isPlain: all that there is to know of a connection is its peer's address:
         L{plainCodec} does for it.
+    @ivar isAlike: what there is to know is the same for all of them.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Origin:
             # Accepted sockets inherit it: an answer's pieces leave at once.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.isPlain = not self._wildcard and not proxied
+        self.isAlike = self.isPlain and not self._isInternet
 
     def template(self, sock: socket.socket, address: Any) -> Template:
         """

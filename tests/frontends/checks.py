@@ -394,6 +394,7 @@ class FrontEndChecks(Configuration):
         waitUntil(same, f"at most {count} descriptors", 20.0)
 
     @pytest.mark.slow
+    @pytest.mark.timeout(120.0 + MIXED)
     def test_mixed(self, site: Site) -> None:
         """
         Ten thousand requests of all sorts, eight clients: no wrong body, no leaked

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 import sys
 
-from svctree.wire.cgireply import bodiless, errorPage, responseHead, wholeAnswer
+from svctree.wire.cgireply import (
+    CGI_LINES,
+    bodiless,
+    errorPage,
+    responseHead,
+    wholeAnswer,
+)
 from svctree.wire.contract import Fields
 from svctree.wire.fastcgi.errors import FrontEndLog
 from svctree.wire.fastcgi.records import (
@@ -25,8 +31,6 @@ from svctree.wire.fastcgi.records import (
 from svctree.wire.fastcgi.states import Event, State, advance
 
 __all__ = ["FastCGIReply"]
-
-_PREFIX = b"Status: "
 
 _MAX_NOTES = 65536
 
@@ -102,7 +106,7 @@ class FastCGIReply:
         self.idle = not self._have and (self.keepAlive or not self._open)
 
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:
-        data = wholeAnswer(_PREFIX, status, fields, body, not self._head)
+        data = wholeAnswer(CGI_LINES, status, fields, body, not self._head)
         size = len(data)
         requestID = self._requestID
         if self._notes or size > MAX_CONTENT:
@@ -123,7 +127,7 @@ class FastCGIReply:
             length = -1
         elif fields.contentLength >= 0:
             length = fields.contentLength
-        data = responseHead(_PREFIX, status, fields, length)
+        data = responseHead(CGI_LINES, status, fields, length)
         return self._noted(renderStream(Kind.STDOUT, self._requestID, data))
 
     def piece(self, data: bytes) -> bytes:
@@ -170,7 +174,7 @@ class FastCGIReply:
             return b""
         self.keepAlive = False
         verdict = Status.OVERLOADED if status == 503 else Status.REQUEST_COMPLETE
-        page = errorPage(_PREFIX, status)
+        page = errorPage(CGI_LINES, status)
         if self._head:
             page = page[: page.index(b"\r\n\r\n") + 4]
         requestID = self._requestID

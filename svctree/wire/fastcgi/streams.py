@@ -101,8 +101,10 @@ class FastCGIStreams(FastCGIReply):
         Hot path. All parameters are there.
         """
         reader = self._readers[self._role]
-        known = reader.repeats.find(params)
-        if known is not None:
+        repeats = reader.repeats
+        if repeats.rest:
+            repeats.rest -= 1
+        elif (known := repeats.find(params)) is not None:
             # It was read before, and has no body.
             self._state = _ALONE
             self._head = known.isHead
@@ -117,7 +119,8 @@ class FastCGIStreams(FastCGIReply):
         self._left = length
         if not length:
             self._state = _ALONE
-            reader.repeats.saw(params, environ, own, line, self._head)
+            if not repeats.rest:
+                repeats.saw(params, environ, own, line, self._head)
             return Request(environ, 0, True, False, line)
         self._state = _WITH_BODY
         self._received = 0
