@@ -79,7 +79,7 @@ class Connection(Waiting):
             return
         try:
             data = self._receive(_RECEIVE)
-            self._meter.bytesIn += len(data)
+            self.meter.bytesIn += len(data)
             event = self._feed(data)
         except BlockingIOError:
             return
@@ -115,7 +115,7 @@ class Connection(Waiting):
         """
         try:
             count, event = upload.receive(self._socket, self.codec)
-            self._meter.bytesIn += count
+            self.meter.bytesIn += count
         except BlockingIOError:
             return
         except OSError:
@@ -240,7 +240,7 @@ class Connection(Waiting):
         """
         if outcome == LATER:
             self._phase = QUEUED
-            self.detach(self._meter)
+            self.detach(self.meter)
             return None
         self._dropUpload()
         if outcome == RESET:
@@ -294,7 +294,6 @@ class Connection(Waiting):
             loop.wheel.arm(self, now + loop.keepalive)
         if not self._mask:
             # Another thread reads for the loop by now; let it have this one again.
-            self._meter = loop
             self._await(EPOLLIN, self.readable)
         if loop.retiring:
             self.retire(now, loop.grace)

@@ -1,5 +1,5 @@
 """
-What each thread of a loop has, and what they share: see L{svctree.worker.threads}.
+What each thread of a loop has, and what they share: see L{svctree.worker.crew}.
 """
 
 from __future__ import annotations

@@ -34,13 +34,15 @@ class IMeter(Protocol):
 class Sink:
     """
     Sends what the client takes, and keeps the rest: see L{svctree.wsgi.ISink}.
+
+    @ivar meter: the loop, or the thread to which the connection was left.
     """
 
-    __slots__ = ("_loop", "_meter", "_output", "_send", "_socket")
+    __slots__ = ("_loop", "_output", "_send", "_socket", "meter")
 
     def __init__(self, loop: Loop, sock: socket.socket) -> None:
         self._loop = loop
-        self._meter: IMeter = loop
+        self.meter: IMeter = loop
         self._socket = sock
         self._send: Callable[[Any], int] = sock.send
         self._output: Output | None = None
@@ -64,7 +66,7 @@ class Sink:
                 sent = 0
             except OSError as error:
                 raise ClientGone(str(error)) from None
-            self._meter.bytesOut += sent
+            self.meter.bytesOut += sent
             if sent == len(data):
                 return
             data = memoryview(data)[sent:]  # type: ignore[assignment]
@@ -84,7 +86,7 @@ class Sink:
             sent = 0
         except OSError as error:
             raise ClientGone(str(error)) from None
-        self._meter.bytesOut += sent
+        self.meter.bytesOut += sent
         if sent != len(data):
             self._keep(memoryview(data)[sent:])
 
@@ -94,7 +96,7 @@ class Sink:
             output = Output(self._socket, self._loop.config.bufferResponse)
             self._output = output
         try:
-            self._meter.bytesOut += output.add(data)
+            self.meter.bytesOut += output.add(data)
             self._flush()
         except OSError as error:
             raise ClientGone(str(error)) from None
@@ -111,6 +113,6 @@ class Sink:
     def _flush(self) -> None:
         output = self._output
         assert output is not None
-        self._meter.bytesOut += output.flush()
+        self.meter.bytesOut += output.flush()
         if not output:
             self._output = None

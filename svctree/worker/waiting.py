@@ -80,18 +80,20 @@ class Waiting(Sink):
         self._loop.handlers[self.fd] = handler
         if mask != self._mask:
             before, self._mask = self._mask, mask
+            # Where a thread had it alone, it is the loop's from now on.
+            self.meter = self._loop
             self._loop.interest(self.fd, before, mask)
 
     def detach(self, meter: IMeter) -> None:
         """
         Leave the loop, while the application runs, to a thread that no longer reads
-        for it: no events and no deadline until L{_settle}.
+        for it: no events and no deadline until L{_await}.
 
         @param meter: where that thread counts.
         """
         self._loop.interest(self.fd, self._mask, 0)
         self._mask = 0
-        self._meter = meter
+        self.meter = meter
         self.deadline = NEVER
 
     # Waiting for the client
@@ -105,13 +107,13 @@ class Waiting(Sink):
 
     def _writable(self) -> None:
         try:
-            before = self._meter.bytesOut
+            before = self.meter.bytesOut
             self._flush()
         except OSError:
             self.close()
             return
         if self._output is not None:
-            if self._meter.bytesOut != before:
+            if self.meter.bytesOut != before:
                 self.deadline = monotonic() + self._loop.config.writeTimeout
             return
         then, self._then = self._then, None
@@ -129,7 +131,7 @@ class Waiting(Sink):
         if not isinstance(error, RequestError):
             self.close()
             return
-        self._meter.errors += 1
+        self.meter.errors += 1
         if self._loop.refused is not None:
             self._loop.refused(self._socket, error.status)
         try:
