@@ -7,8 +7,13 @@ nothing: there is no hand-over and no fight for the interpreter. A request that 
 longer than a moment loses the lead: the I{watchman}, a spare thread that looks at the
 leader every few milliseconds, takes the poll set, the rest of the turn's events and
 the lead; the former leader finishes its request and its connection on its own, and
-becomes spare. After a request that was slow the next ones are expected to be: then the
-watchman is called before the application is, and looks after a third of a millisecond.
+becomes spare. Where a machine is busy a quick request may look slow, since its process
+was not given a processor; so the watchman looks again a third of a millisecond later,
+and takes the lead if it is still the same request. (Measured with three other busy
+processes for two processors: 7 requests for each change of threads without the second
+look, and with it hardly any change and 9% less processor time.) After a request that
+was slow the next ones are expected to be: then the watchman is called before the
+application is, and looks after a third of a millisecond, once.
 
 The other way is to let all threads poll with C{EPOLLONESHOT}. It costs a system call
 more for each request, and every system call hands the interpreter to another thread.
@@ -250,7 +255,7 @@ class Crew(Loop):
         """
         Look after the leader, until it is time to take its place.
         """
-        quiet = 0
+        quiet = suspect = 0
         wait = _LOOK
         while runner is self._watchman and not self._ended:
             runner.bell.acquire(timeout=wait)
@@ -274,12 +279,17 @@ class Crew(Loop):
                 continue
             age = monotonic_ns() - begun
             limit = _GLIMPSE if self.expectSlow else _MOMENT
-            if age > limit:
+            if age <= limit:
+                if self.expectSlow:
+                    wait = (limit - age) / 1e9
+            elif self.expectSlow or begun == suspect:
                 if age > _MOMENT:
                     self.expectSlow = _EXPECT_SLOW
                 self._takeLead(runner)
-            elif self.expectSlow:
-                wait = (limit - age) / 1e9
+            else:
+                # It may be this process that was slow to be given a processor.
+                suspect = begun
+                wait = _GLIMPSE / 1e9
 
     def _takeLead(self, runner: Runner) -> None:
         with self._lock:

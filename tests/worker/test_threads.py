@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from svctree.worker import crew
 from tests.support.applications import hello, sleepy
 from tests.support.loops import RunningLoop, readResponse
 from tests.support.processes import waitUntil
@@ -68,6 +69,30 @@ def test_others() -> None:
             readResponse(sock)
         for sock in idle + slow:
             sock.close()
+
+
+def test_secondLook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A request that took long when it was looked at loses the lead only if it is still
+    the one in hand a moment later: it may be the machine that was slow.
+    """
+    monkeypatch.setattr(crew, "_MOMENT", -1)
+    monkeypatch.setattr(crew, "_GLIMPSE", 1_000_000_000)
+    threads = set()
+
+    def application(environ: dict[str, Any], start: Any) -> list[bytes]:
+        threads.add(threading.get_ident())
+        sum(range(20_000))
+        return hello(environ, start)
+
+    with (
+        RunningLoop(application, workermodel="threaded", maxthreads=4) as running,
+        running.connect() as sock,
+    ):
+        for _ in range(100):
+            sock.sendall(GET)
+            readResponse(sock)
+    assert len(threads) == 1
 
 
 def test_risesAndFalls() -> None:
