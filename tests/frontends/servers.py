@@ -132,6 +132,15 @@ class FrontEnd:
         return self
 
 
+def untilWeEnd(argv: list[str]) -> list[str]:
+    """
+    @return: the command, told by the kernel to end when these tests do: front ends
+        would outlive tests that are killed, and keep their ports and folders.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--", *argv] if setpriv else argv
+
+
 def startNginx(processes: Processes, folder: Path, site: str) -> FrontEnd:
     """
     @param site: the text of a listing, with C{listen 80} still in it.
@@ -153,7 +162,7 @@ def startNginx(processes: Processes, folder: Path, site: str) -> FrontEnd:
         f"http {{\naccess_log off;\n{temporary}\n{site}\n}}\n"
     )
     argv = [command, "-p", str(folder), "-c", str(main), "-e", f"{folder}/error.log"]
-    running = processes.start(argv)
+    running = processes.start(untilWeEnd(argv))
     return FrontEnd(running, port, folder / "error.log").whenUp()
 
 
@@ -225,9 +234,9 @@ MaxRequestWorkers 32
         )
         + site
     )
-    running = processes.start(
-        [*unprivileged(), command, "-f", str(main), "-DFOREGROUND"]
-    )
+    # In this order: who becomes somebody else is not told any more.
+    argv = untilWeEnd([command, "-f", str(main), "-DFOREGROUND"])
+    running = processes.start([*unprivileged(), *argv])
     return FrontEnd(running, port, folder / "error.log").whenUp()
 
 
@@ -244,7 +253,7 @@ def startLighttpd(processes: Processes, folder: Path, site: str) -> FrontEnd:
         f'server.upload-dirs = ( "{folder}" )\nserver.max-request-size = 102400\n'
         f"{site}\n"
     )
-    running = processes.start([command, "-D", "-f", str(main)])
+    running = processes.start(untilWeEnd([command, "-D", "-f", str(main)]))
     return FrontEnd(running, port, folder / "error.log").whenUp()
 
 
