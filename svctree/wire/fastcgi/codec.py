@@ -61,6 +61,7 @@ class FastCGICodec(FastCGIStreams):
     """
 
     __slots__ = (
+        "_at",
         "_chunks",
         "_data",
         "_eof",
@@ -84,10 +85,11 @@ class FastCGICodec(FastCGIStreams):
         """
         super().__init__(template, limits, readers)
         self._values = values
-        # What has come: _data, then _chunks; it is put together when there is enough
-        # for another record, so that a record that comes byte by byte is not copied
-        # each time.
+        # What has come: _data from _at on, then _chunks; it is put together when there
+        # is enough for another record, so that a record that comes byte by byte is not
+        # copied each time, nor the many that may follow a short one.
         self._data = b""
+        self._at = 0
         self._chunks: list[bytes] = []
         self._need = 1
         self._eof = False
@@ -102,6 +104,7 @@ class FastCGICodec(FastCGIStreams):
             self._eof = True
         elif not self._have:
             self._data = data
+            self._at = 0
             self._have = len(data)
             self.idle = False
         else:
@@ -119,21 +122,20 @@ class FastCGICodec(FastCGIStreams):
         try:
             while self._have >= self._need:
                 if self._chunks:
-                    self._data = b"".join((self._data, *self._chunks))
+                    self._data = b"".join((self._data[self._at :], *self._chunks))
                     self._chunks = []
-                data = self._data
-                if self._state == State.IDLE and len(data) >= 32:
-                    request = self._takeShort(data)
+                    self._at = 0
+                data, at = self._data, self._at
+                if self._state == State.IDLE and self._have >= 32:
+                    request = self._takeShort(data, at)
                     if request is not None:
                         return request
-                taken = takeRecord(data)
+                taken = takeRecord(data, at)
                 if isinstance(taken, int):
-                    self._need = taken
+                    self._need = taken - at
                     break
                 record, end = taken
-                self._data = data[end:]
-                self._have -= end
-                self._need = 1
+                self._taken(end)
                 happened = self._onRecord(record)
                 if happened is not None:
                     return happened
@@ -146,6 +148,18 @@ class FastCGICodec(FastCGIStreams):
             self._atEnd()
         return None
 
+    def _taken(self, end: int) -> None:
+        """
+        Hot path. All before this offset is done with.
+        """
+        self._have -= end - self._at
+        self._at = end
+        self._need = 1
+        if not self._have:
+            # An idle connection keeps nothing.
+            self._data = b""
+            self._at = 0
+
     def _atEnd(self) -> None:
         # The end of the stream after a request was taken is a peer that sends no
         # more, or one that went away: writing the answer will tell.
@@ -154,7 +168,7 @@ class FastCGICodec(FastCGIStreams):
         self._mute = True
         raise Truncated("the stream ended inside a FastCGI request")
 
-    def _takeShort(self, data: bytes) -> Request | None:
+    def _takeShort(self, data: bytes, at: int) -> Request | None:
         """
         Hot path. Take a request that is all there in its usual form, without a look at
         each record: BEGIN_REQUEST, one record of PARAMS, its end.
@@ -162,10 +176,11 @@ class FastCGICodec(FastCGIStreams):
         It changes nothing unless it takes the whole head, and what it takes means the
         same record by record.
         """
-        begin, role, flags, start, length, padding = _SHORT.unpack_from(data)
+        begin, role, flags, start, length, padding = _SHORT.unpack_from(data, at)
         if begin != _BEGIN_ONE or role != Role.RESPONDER or start != _PARAMS_ONE:
             return None
-        end = 24 + length + padding
+        at += 24
+        end = at + length + padding
         if data[end : end + 8] != _PARAMS_END_ONE or not length:
             return None
         if length > self._limits.head:
@@ -173,14 +188,12 @@ class FastCGICodec(FastCGIStreams):
         end += 8
         self._begin(1, role, flags)
         self._state = _HAS_PARAMS
-        request = self._request(data[24 : 24 + length])
+        request = self._request(data[at : at + length])
         # The empty body of a GET; were it left, it would be skipped after the answer.
         if request.done and data[end : end + 8] == _STDIN_END_ONE:
             end += 8
             self._open = False
-        self._data = data[end:]
-        self._have -= end
-        self._need = 1
+        self._taken(end)
         return request
 
     def _onRecord(self, record: Record) -> Request | bytes | Marker | Reply | None:
