@@ -60,15 +60,17 @@ class FastCGICodec(FastCGIStreams):
     One connection from a FastCGI front end.
     """
 
-    __slots__ = (
-        "_at",
-        "_chunks",
-        "_data",
-        "_eof",
-        "_need",
-        "_over",
-        "_values",
-    )
+    # What has come: _data from _at on, then _chunks; it is put together when there is
+    # enough for another record, so that a record that comes byte by byte is not copied
+    # each time, nor the many that may follow a short one.
+    _data = b""
+    _at = 0
+    _chunks: list[bytes] | None = None
+    _need = 1
+    _eof = False
+    # Why nothing more is taken, once a peer that may not come, or whose connection was
+    # for one request only, has been told.
+    _over = ""
 
     def __init__(
         self,
@@ -79,23 +81,19 @@ class FastCGICodec(FastCGIStreams):
         refused: bool = False,
     ) -> None:
         """
+        @param template: keys of every environ of this connection.
+        @param readers: for each role, of all connections with the same limits, mount
+            and trust.
         @param values: the answers to GET_VALUES.
         @param refused: the peer is not one of C{FCGI_WEB_SERVER_ADDRS}; whatever it
             sends closes the connection.
         """
-        super().__init__(template, limits, readers)
+        self._template = template
+        self._limits = limits
+        self._readers = readers
         self._values = values
-        # What has come: _data from _at on, then _chunks; it is put together when there
-        # is enough for another record, so that a record that comes byte by byte is not
-        # copied each time, nor the many that may follow a short one.
-        self._data = b""
-        self._at = 0
-        self._chunks: list[bytes] = []
-        self._need = 1
-        self._eof = False
-        # Why nothing more is taken, once a peer that may not come, or whose connection
-        # was for one request only, has been told.
-        self._over = "the peer is not one of FCGI_WEB_SERVER_ADDRS" if refused else ""
+        if refused:
+            self._over = "the peer is not one of FCGI_WEB_SERVER_ADDRS"
 
     # Input.
 
@@ -108,6 +106,8 @@ class FastCGICodec(FastCGIStreams):
             self._have = len(data)
             self.idle = False
         else:
+            if self._chunks is None:
+                self._chunks = []
             self._chunks.append(data)
             self._have += len(data)
         return self.nextEvent()
@@ -123,7 +123,7 @@ class FastCGICodec(FastCGIStreams):
             while self._have >= self._need:
                 if self._chunks:
                     self._data = b"".join((self._data[self._at :], *self._chunks))
-                    self._chunks = []
+                    self._chunks = None
                     self._at = 0
                 data, at = self._data, self._at
                 if self._state == State.IDLE and self._have >= 32:

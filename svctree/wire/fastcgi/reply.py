@@ -59,42 +59,29 @@ class FastCGIReply:
     @ivar idle: see L{svctree.wire.contract.ICodec}.
     """
 
-    __slots__ = (
-        "_bare",
-        "_closing",
-        "_environ",
-        "_have",
-        "_head",
-        "_mute",
-        "_notes",
-        "_open",
-        "_requestID",
-        "_state",
-        "idle",
-        "keepAlive",
-    )
-
     transparent = False
     endsSilently = True
 
-    def __init__(self) -> None:
-        self._state = State.IDLE
-        self._requestID = 0
-        self._environ: dict[str, object] = {}
-        # Bytes that have come and are not taken.
-        self._have = 0
-        # The request was HEAD; no body may go out; the peer cannot be answered.
-        self._head = False
-        self._bare = False
-        self._mute = False
-        self._closing = False
-        # STDIN of the request in hand has not ended. To close a connection while its
-        # peer still sends would reset it, and cost the peer the answer.
-        self._open = False
-        # Records of STDERR that wait for the next ones of STDOUT.
-        self._notes = b""
-        self.keepAlive = True
-        self.idle = True
+    # As they are for a new connection. Front ends make one for each request, and most
+    # of these never change.
+    idle = True
+    keepAlive = True
+    _state = State.IDLE
+    _requestID = 0
+    # Bytes that have come and are not taken.
+    _have = 0
+    # The request was HEAD; no body may go out; the peer cannot be answered.
+    _head = False
+    _bare = False
+    _mute = False
+    _closing = False
+    # STDIN of the request in hand has not ended. To close a connection while its peer
+    # still sends would reset it, and cost the peer the answer.
+    _open = False
+    # Records of STDERR that wait for the next ones of STDOUT.
+    _notes = b""
+    # Of a Filter's request, which learns more about its body later.
+    _environ: dict[str, object] | None = None
 
     def close(self) -> None:
         self._closing = True
@@ -102,7 +89,7 @@ class FastCGIReply:
 
     def _answered(self) -> None:
         self._state = advance(self._state, Event.ANSWERED)
-        self._environ = {}
+        self._environ = None
         self.idle = not self._have and (self.keepAlive or not self._open)
 
     def whole(self, status: str, fields: Fields, body: bytes) -> bytes:

@@ -37,48 +37,26 @@ class FastCGIStreams(FastCGIReply):
     Takes the records of the request in hand.
     """
 
-    __slots__ = (
-        "_declared",
-        "_left",
-        "_limits",
-        "_params",
-        "_paramsSize",
-        "_pending",
-        "_readers",
-        "_received",
-        "_role",
-        "_template",
-    )
+    _template: dict[str, object]
+    _limits: Limits
+    _readers: Mapping[int, Reader]
 
-    def __init__(
-        self,
-        template: dict[str, object],
-        limits: Limits,
-        readers: Mapping[int, Reader],
-    ) -> None:
-        """
-        @param template: keys of every environ of this connection.
-        @param readers: for each role, of all connections with the same limits, mount
-            and trust.
-        """
-        super().__init__()
-        self._template = template
-        self._limits = limits
-        self._readers = readers
-        self._role = Role.RESPONDER
-        self._params: list[bytes] = []
-        self._paramsSize = 0
-        # Bytes of the body that are to come, -1 when only the end of the stream will
-        # tell; those that were announced, and those that have come.
-        self._left = 0
-        self._declared = 0
-        self._received = 0
-        # An event that follows the one just given.
-        self._pending: Marker | Reply | None = None
+    _role = Role.RESPONDER
+    _params: list[bytes] | None = None
+    _paramsSize = 0
+    # Bytes of the body that are to come, -1 when only the end of the stream will tell;
+    # those that were announced, and those that have come.
+    _left = 0
+    _declared = 0
+    _received = 0
+    # An event that follows the one just given.
+    _pending: Marker | Reply | None = None
 
     def _onParams(self, content: bytes) -> Request | None:
         if content:
             self._state = advance(self._state, Event.PARAMS)
+            if self._params is None:
+                self._params = []
             self._params.append(content)
             self._paramsSize += len(content)
             if self._paramsSize > self._limits.head:
@@ -88,12 +66,12 @@ class FastCGIStreams(FastCGIReply):
             return None
         # Checked before anything else: PARAMS after their end have no place.
         advance(self._state, Event.PARAMS_END)
-        data = b"".join(self._params)
+        data = b"".join(self._params or ())
         self._dropParams()
         return self._request(data)
 
     def _dropParams(self) -> None:
-        self._params = []
+        self._params = None
         self._paramsSize = 0
 
     def _request(self, params: bytes) -> Request:
@@ -161,6 +139,7 @@ class FastCGIStreams(FastCGIReply):
             self._mute = True
             raise Truncated(f"STDIN ended {missing} bytes before CONTENT_LENGTH")
         if self._role == Role.FILTER:
+            assert self._environ is not None
             self._environ["fcgi.data_offset"] = self._received
             self._state = advance(self._state, Event.STDIN_END)
             return None
