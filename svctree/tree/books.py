@@ -167,6 +167,10 @@ class Books(Service, TreeContainer):
         for walk in self._children.walks:
             walk.flush()
 
+    def _cutWalks(self) -> None:
+        for walk in list(self._children.walks):
+            walk.cut()
+
     def _recordOf(self, service: Any) -> int:
         position = self._children.find(service)
         return Record.NEW if position < 0 else self._children.states[position]

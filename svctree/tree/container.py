@@ -27,6 +27,7 @@ from svctree.tree.order import Order
 from svctree.tree.paths import join, keyOf
 from svctree.tree.register import TreeContainer
 from svctree.tree.results import drive
+from svctree.tree.shutdown import cancelPending
 from svctree.tree.states import Record
 
 _log = Logger()
@@ -109,8 +110,7 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
         if startup is None:
             self._down(failure)
             return
-        for walk in list(self._children.walks):
-            walk.cut()
+        self._cutWalks()
         drive(self._giveUp(startup, service, failure))
         self._startFailedLater(startup, failure)
 
@@ -122,8 +122,11 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
         startup = self._startup
         if startup is None or self._recordOf(service) != Record.STARTING:
             return False
-        if startup.forget(service) is None:
+        starting = startup.forget(service)
+        if starting is None:
             return False
+        # Whatever it still does to come up, it is down.
+        cancelPending(starting)
         self._childStartFailed(startup, service, failure)
         startup.check()
         return True

@@ -68,13 +68,17 @@ class Launching:
             self._failed(child, Failure(), before)
             raise
         starting = supervisor._pendingStart(service, result)
+        if supervisor._recordOf(service) != Record.STARTING:
+            supervisor._startInVain(service, starting)
+            return None
         if starting is None:
             self._up(child, before)
             return None
-        if isPending(starting):
+        pending = isPending(starting)
+        started = self._wait(child, starting, Record.STARTING if pending else before)
+        if pending:
             supervisor._tell(service, before, Record.STARTING)
-            before = Record.STARTING
-        return self._wait(child, starting, before)
+        return started
 
     def _wait(
         self, child: Child, starting: Deferred[Any], before: int

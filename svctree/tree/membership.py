@@ -181,6 +181,9 @@ class Membership(Starting):
             waiting = callee.privilegedStartService()
             if waiting is not None:
                 self._refuseToWait(service, waiting)
+            if self._recordOf(service) != Record.STARTING:
+                # It has left, or had us stopped.
+                return None
             result = callee.startService()
         except BaseException:
             self._detach(service)
@@ -196,9 +199,10 @@ class Membership(Starting):
         children.states[position] = now
         if children.walks:
             children.note(position, now)
+        added = None if starting is None else self._awaitAdded(service, starting)
         if self._isLoud():
             self._tell(service, Record.NEW, now)
-        return None if starting is None else self._awaitAdded(service, starting)
+        return added
 
     def _startReturned(self, service: Any, stop: ChildStop) -> Any:
         """
@@ -265,7 +269,10 @@ class Membership(Starting):
         # Only needed if somebody is going to be told.
         needed = timeout is not None or self._isLoud()
         path = join(self.path, keyOf(self, service)) if needed else None
-        callStop = howToStop(service, self._callee(service), timeout)
+        callee = self._callee(service)
+        callStop = callee.stopService
+        if timeout is not None:
+            callStop = howToStop(service, callee, timeout)
         startup = self._startup
         starting = self._forgetStart(service)
         self._drop(service, position)

@@ -34,7 +34,7 @@ class Privileged(Stopping):
         walk = children.walk()
         try:
             # What is added on the way has its turn as well.
-            while done < len(children.entries):
+            while done < len(children.entries) and not walk.over:
                 position, done = done, done + 1
                 service = children.entries[position]
                 if service is NOTHING or children.states[position] in _UNDER_WAY:
@@ -43,17 +43,36 @@ class Privileged(Stopping):
                     # It cannot wait, and the child must not be called before.
                     self._stops[id(service)].privileged = True
                     continue
+                before = children.states[position]
+                # It may have us stopped in the middle, and is to be stopped then.
+                children.states[position] = Record.PRIVILEGED
                 if isInherited(service, "privilegedStartService"):
                     yield service._privileging()
                 else:
                     self._privilege(service)
-                if children.entries[position] is service:
-                    children.states[position] = Record.PRIVILEGED
         except BaseException:
-            walk.cut()
-            yield self._undoing()
+            if not walk.over:
+                children.states[position] = before
+                walk.cut()
+                yield self._undoing()
             raise
         walk.cut()
+
+    def _privilegeAlone(self, service: Any) -> bool:
+        """
+        Have the privileged phase of one child.
+
+        @return: whether it is still there to be started.
+        """
+        before = self._recordOf(service)
+        self._setRecord(service, Record.PRIVILEGED)
+        try:
+            self._privilege(service)
+        finally:
+            stays = self._recordOf(service) == Record.PRIVILEGED
+            if stays:
+                self._setRecord(service, before)
+        return stays
 
     def _privilege(self, service: Any) -> None:
         result = self._callee(service).privilegedStartService()

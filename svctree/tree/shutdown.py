@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
-from svctree.tree.errors import StopFailed
+from svctree.tree.errors import StartInterrupted, StopFailed
 from svctree.tree.results import Waiters, afterThis, isPending
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class Shutdown:
         "_failures",
         "_pending",
         "_results",
+        "_startAgain",
         "_waiters",
         "over",
         "rollback",
@@ -160,6 +161,32 @@ class Shutdown:
         self._results: list[tuple[bool, Any]] = []
         self._failures: list[tuple[str, Failure]] = []
         self._waiters = Waiters()
+        self._startAgain: Waiters | None = None
+
+    def startAfter(self) -> Deferred[Any]:
+        """
+        The container is to start again, while the calls of this stop still go out: it
+        starts when they have.
+
+        @return: a Deferred for that start.
+        """
+        if self._startAgain is None:
+            self._startAgain = Waiters()
+        return self._startAgain.wait()
+
+    def interrupt(self, path: str) -> None:
+        """
+        The container is not to start again.
+        """
+        waiting, self._startAgain = self._startAgain, None
+        if waiting is not None:
+            waiting.fire(Failure(StartInterrupted(path)))
+
+    def _hasWalked(self) -> None:
+        self.walking = False
+        waiting, self._startAgain = self._startAgain, None
+        if waiting is not None:
+            maybeDeferred(self._container.startService).addBoth(waiting.fire)  # type: ignore[attr-defined]
 
     def wait(self) -> Deferred[list[tuple[bool, Any]]]:
         """
@@ -225,10 +252,14 @@ class Shutdown:
 
         @return: what the container's C{stopService} returns.
         """
-        self.walking = False
         if self._pending:
-            return self.wait()
+            waiting = self.wait()
+            self._hasWalked()
+            return waiting
         outcome = self._finish()
+        # Somebody may have joined in the middle.
+        self._waiters.fire(outcome)
+        self._hasWalked()
         return fail(outcome) if isinstance(outcome, Failure) else succeed(outcome)
 
     def _check(self) -> None:

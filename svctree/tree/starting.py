@@ -56,16 +56,23 @@ class Starting(Privileged):
             return self._startup.wait()
         if self._up:
             return None
+        if self._shutdown is not None and self._shutdown.walking:
+            return self._shutdown.startAfter()
         startup = self._startup = Startup(self)
         self._failures = ()
         self.running = 1
+        # Who is added from now on is started by that.
+        walk = self._children.walk()
         self._become(State.STARTING)
+        if startup.over:
+            # Whoever heard of it has stopped us.
+            return startup.walked()
         if self._order:
+            walk.cut()
             failure = yield self._startInOrder(startup)
             if failure is not None:
                 failure.raiseException()
             return startup.walked()
-        walk = self._children.walk()
         self._awaitStops(startup, walk)
         loud = self._isLoud()
         nested = self._children.nested > 0 or bool(self._adapters)
@@ -169,8 +176,10 @@ class Starting(Privileged):
         elif starting is None:
             self._recordChild(service, Record.UP, old=record)
         else:
-            self._recordChild(service, Record.STARTING, old=record)
+            pending = isPending(starting)
             startup.watch(service, starting)
+            if pending:
+                self._tell(service, record, Record.STARTING)
 
     def _waitsForSibling(self, startup: Startup, service: Any) -> bool:
         """
@@ -200,7 +209,8 @@ class Starting(Privileged):
         """
         for stop in list(self._stops.values()):
             position = self._children.find(stop.service)
-            if position >= 0:
+            # Who was added since the walk began is waited for already.
+            if 0 <= position < len(walk.services):
                 walk.skip(position)
                 startup.watch(stop.service, self._startAfter(stop))
 
@@ -232,14 +242,13 @@ class Starting(Privileged):
                 started.callback(None)
                 return
             try:
-                if stop.privileged:
-                    self._privilege(service)
-                launched = self._launch(service)
+                if not stop.privileged or self._privilegeAlone(service):
+                    launched = self._launch(service)
             except BaseException:
-                started.errback(Failure())
+                end(Failure())
                 return
             if launched is None:
-                started.callback(None)
+                end(None)
             else:
                 launched.addBoth(end)
 
@@ -257,8 +266,14 @@ class Starting(Privileged):
         """
         Start one child that is down.
         """
-        self._recordChild(service, Record.STARTING)
-        return asDeferred(self._callee(service).startService())
+        before = self._recordOf(service)
+        self._setRecord(service, Record.STARTING)
+        starting = asDeferred(self._callee(service).startService())
+        if self._recordOf(service) != Record.STARTING:
+            self._startInVain(service, starting)
+            return None
+        self._tell(service, before, Record.STARTING)
+        return starting
 
     def _childReturned(
         self, startup: Startup, walk: Walk, service: Any, result: object
@@ -272,10 +287,11 @@ class Starting(Privileged):
         elif startup.over or self._children.find(service) < 0:
             self._startInVain(service, starting)
         else:
-            if isPending(starting):
-                self._tell(service, walk.record(), Record.STARTING)
+            before, pending = walk.record(), isPending(starting)
             walk.mark(Record.STARTING)
             startup.watch(service, starting)
+            if pending:
+                self._tell(service, before, Record.STARTING)
 
     def _startInVain(self, service: Any, starting: Deferred[Any] | None) -> None:
         """
@@ -327,8 +343,7 @@ class Starting(Privileged):
         self._startup = None
         self._up = False
         self.running = 0
-        self._become(State.FAILED, failure)
-        yield self._undoing(startup)
+        yield self._undoing(startup, failure)
 
     def _childStartFailed(
         self, startup: Startup, service: Any, failure: Failure
@@ -342,8 +357,7 @@ class Starting(Privileged):
             self._noteFailure(service, failure)
             self._childSettled(startup)
             return
-        for walk in list(self._children.walks):
-            walk.cut()
+        self._cutWalks()
         drive(self._giveUp(startup, service, failure))
         self._startFailedLater(startup, failure)
 

@@ -44,27 +44,31 @@ class Stopping(Readied):
         shutdown = self._shutdown
         idle = not self._up and self._startup is None
         if shutdown is not None and idle:
+            shutdown.interrupt(self.path)
             return shutdown.wait()
         self._flushWalks()
-        for walk in list(self._children.walks):
-            walk.cut()
+        self._cutWalks()
         startup, self._startup = self._startup, None
         self._up = False
         self.running = 0
         if idle and not self._hasWork():
             return succeed([])
-        self._become(State.STOPPING)
         shutdown = self._shutdown = Shutdown(self, rollback=False)
+        self._become(State.STOPPING)
         yield self._stopChildren(shutdown, startup)
         if startup is not None:
             startup.interrupt(self.path)
         return shutdown.walked()
 
-    def _undoing(self, startup: Startup | None = None) -> Calls:
+    def _undoing(
+        self, startup: Startup | None = None, failure: Failure | None = None
+    ) -> Calls:
         """
         Stop what a failed start has left.
         """
         shutdown = self._shutdown = Shutdown(self, rollback=True)
+        if failure is not None:
+            self._become(State.FAILED, failure)
         yield self._stopChildren(shutdown, startup)
         stopping = shutdown.walked()
         stopping.addErrback(self._unheard)

@@ -228,7 +228,8 @@ class Supervision(Ending):
         if child.spec.factory is not None:
             supervisor._renew(child, child.spec.factory())
         child.restarts += 1
-        supervisor._privilege(child.service)
+        if not supervisor._privilegeAlone(child.service):
+            return
         waiting = self.start(child)
         if waiting is not None:
             await waiting

@@ -87,7 +87,6 @@ class Supervisor(Placing):
         self._failures = ()
         self._unstopped = ()
         self.running = 1
-        self._become(State.STARTING)
         self._intensity.clear()
         if self._shutdown is not None:
             # What it ends in is decided by this start.
@@ -95,6 +94,7 @@ class Supervisor(Placing):
         for child in self._books.values():
             child.terminated = False
         bringing = self._bringing = Bringing(self)
+        self._become(State.STARTING)
         return bringing.begin()
 
     def _stop(self) -> Deferred[list[tuple[bool, Any]]]:
@@ -102,6 +102,8 @@ class Supervisor(Placing):
         idle = not self._up and self._bringing is None
         if shutdown is not None and idle:
             return shutdown.wait()
+        # It may be in the middle of the privileged phase.
+        self._cutWalks()
         bringing, self._bringing = self._bringing, None
         self._up = False
         self.running = 0
@@ -227,7 +229,8 @@ class Supervisor(Placing):
                 stop.privileged = True
                 result: object = self._startAfter(stop)
             else:
-                self._privilege(service)
+                if not self._privilegeAlone(service):
+                    return None
                 result = self._supervision.start(child)
         except BaseException:
             self._detach(service)

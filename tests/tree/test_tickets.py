@@ -311,8 +311,8 @@ class NamelessDefectTests(TestCase):
 
     def test_removedDuringPrivilegedPhase(self) -> None:
         """
-        A child that removes itself in the privileged phase keeps no sibling from
-        having its own.
+        A child that removes itself in the privileged phase is stopped, as it would be
+        after it, and keeps no sibling from having its own.
         """
 
         class Leaving(Noting):
@@ -323,7 +323,7 @@ class NamelessDefectTests(TestCase):
         self.add(Leaving, "a")
         self.add(Noting, "b")
         self.parent.privilegedStartService()
-        self.assertEqual(self.calls, ["privileged a", "privileged b"])
+        self.assertEqual(self.calls, ["privileged a", "stop a", "privileged b"])
 
     def test_emptyName(self) -> None:
         """
