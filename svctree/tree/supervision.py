@@ -14,7 +14,7 @@ from svctree.tree import events
 from svctree.tree.bounds import Nap
 from svctree.tree.child import Child
 from svctree.tree.ending import Ending
-from svctree.tree.errors import DoNotRestart, StopTree
+from svctree.tree.errors import DoNotRestart, StartInterrupted, StopTree
 from svctree.tree.errors import Shutdown as ShutDown
 from svctree.tree.spec import Restart, Strategy
 from svctree.tree.states import Record
@@ -233,6 +233,20 @@ class Supervision(Ending):
         waiting = self.start(child)
         if waiting is not None:
             await waiting
+
+    async def byHand(self, child: Child) -> None:
+        """
+        Start a child that somebody wants started.
+        """
+        generation = self._generation
+        # It may have been told to stop, and not have stopped yet.
+        await self.end(child)
+        started = self._supervisor._recordOf(child.service) in _STARTED
+        late = generation != self._generation or child.gone or child.terminated
+        if late and not started:
+            raise StartInterrupted(self._supervisor._pathOf(child))
+        if not started:
+            await self.again(child)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(self._supervisor._unheard)

@@ -192,7 +192,7 @@ class Supervisor(Placing):
             raise ChildIsRestarting(self._pathOf(child))
         child.failures = 0
         child.terminated = False
-        return Deferred.fromCoroutine(self._supervision.again(child))
+        return Deferred.fromCoroutine(self._supervision.byHand(child))
 
     def deleteChild(self, service: Any) -> None:
         """

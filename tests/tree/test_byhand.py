@@ -15,6 +15,7 @@ from svctree.tree import DynamicSupervisor, State
 from svctree.tree.errors import (
     ChildIsRestarting,
     NotAChild,
+    StartInterrupted,
     SupervisorIsDown,
     TooManyChildren,
 )
@@ -183,3 +184,32 @@ def test_significantUnderBackOff() -> None:
     supervisor.onDown = lambda failure: None
     a.finish()
     assert str(supervisor.state) == "failed"
+
+
+def test_restartWhileStopping() -> None:
+    """
+    A child that was terminated and still stops is started when it has stopped, unless
+    it is terminated again or its supervisor stops.
+    """
+    for interrupt in (None, "terminate", "stop", "remove"):
+        a = FakeService(stopsLater=True)
+        supervisor, _ = clockedSupervisor({"a": a})
+        supervisor.startService()
+        supervisor.terminateChild("a")
+        outcomes: list[Any] = []
+        supervisor.restartChild("a").addBoth(outcomes.append)
+        assert a.journal == ["start a", "stop a"]
+        if interrupt == "terminate":
+            supervisor.terminateChild("a")
+        elif interrupt == "stop":
+            supervisor.stopService()
+        elif interrupt == "remove":
+            a.disownServiceParent()
+        a.down()
+        if interrupt is None:
+            assert outcomes == [None]
+            assert a.journal[2:] == ["privileged a", "start a"]
+        else:
+            assert outcomes[0].check(StartInterrupted)
+            assert a.phase == "down"
+        assert a.journal.misuses == []
