@@ -155,6 +155,15 @@ class Books(Service, TreeContainer):
         """
         raise NotImplementedError
 
+    def _notUpYet(self, service: Any, record: int, failure: Failure | None) -> None:
+        """
+        A child said that it went down; if it was not even started, nobody else hears
+        of it.
+        """
+        if failure is not None and record in (Record.NEW, Record.PRIVILEGED):
+            noteWhere(failure, path := join(self.path, keyOf(self, service)))
+            _log.failure("{path}: crashed before it was started", failure, path=path)
+
     def _noteDown(self, service: Any, failure: Failure | None) -> bool:
         """
         Take down in the books that a child went down, and do nothing about it.

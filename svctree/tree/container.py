@@ -138,7 +138,9 @@ class MultiService(Introspection, _twisted.MultiService):  # type: ignore[misc]
         if failure is not None and self._failsToStart(service, failure):
             return False
         self._flushWalks()
-        if self._recordOf(service) not in (Record.UP, Record.STARTING):
+        record = self._recordOf(service)
+        if record not in (Record.UP, Record.STARTING):
+            self._notUpYet(service, record, failure)
             return False
         down = Record.FINISHED if failure is None else Record.CRASHED
         self._recordChild(service, down, "finished" if failure is None else failure)

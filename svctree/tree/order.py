@@ -7,6 +7,7 @@ name siblings, which may be added later.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,8 @@ class Order:
     def __init__(self, find: Callable[[str], Any]) -> None:
         self._find = find
         self._needs: dict[int, Needs] = {}
+        # How many wait for each name.
+        self._wanted: Counter[str] = Counter()
 
     def add(
         self,
@@ -57,13 +60,18 @@ class Order:
         needs = Needs(tuple(after), tuple(requires))
         if service.name is not None:
             self._checkCycle(path, service.name, needs)
+        self.forget(service)
         self._needs[id(service)] = needs
+        self._wanted.update(needs.names)
 
     def forget(self, service: Any) -> None:
         """
         C{service} is gone.
         """
-        self._needs.pop(id(service), None)
+        for name in self._needs.pop(id(service), NO_NEEDS).names:
+            self._wanted[name] -= 1
+            if not self._wanted[name]:
+                del self._wanted[name]
 
     def replace(self, old: Any, new: Any) -> None:
         """
@@ -142,18 +150,21 @@ class Order:
         """
         Follow what the new child waits for, looking for itself.
         """
-        trails: list[tuple[str, ...]] = [(name, need) for need in needs.names]
-        seen: set[str] = set()
-        while trails:
-            trail = trails.pop(0)
-            last = trail[-1]
-            if last == name:
-                raise DependencyCycle(path, trail)
-            if last in seen:
-                continue
-            seen.add(last)
-            further = self.of(self._find(last))
-            trails += [(*trail, need) for need in further.names]
+        if name not in needs.names and not self._wanted[name]:
+            return
+        came = dict.fromkeys(needs.names, name)
+        waiting = list(came)
+        while waiting and name not in came:
+            last = waiting.pop(0)
+            for need in self.of(self._find(last)).names:
+                if need not in came:
+                    came[need] = last
+                    waiting.append(need)
+        if name in came:
+            cycle = [name, came[name]]
+            while cycle[-1] != name:
+                cycle.append(came[cycle[-1]])
+            raise DependencyCycle(path, cycle[::-1])
 
 
 __all__ = ["NO_NEEDS", "Needs", "Order"]

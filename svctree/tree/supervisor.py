@@ -261,6 +261,7 @@ class Supervisor(Placing):
             child.fell = (failure,)
             return
         if record != Record.UP:
+            self._notUpYet(service, record, failure)
             return
         child.down(self._clock(), self.backOff.stableAfter)
         if failure is not None:

@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from svctree.service import MultiService
+from svctree.service import MultiService, Service
 from svctree.testing import FakeService, Journal, buildTree, clockedSupervisor, statesOf
+from svctree.tree import Supervisor
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_supervisorAbove(journal: Journal) -> None:
     assert journal.misuses == []
 
 
-class TwistedsServiceTests(TestCase):
+class LoggedErrorTests(TestCase):
     def test_timer(self) -> None:
         """
         A service of Twisted's fails as it does in Twisted's container: its error is
@@ -145,3 +146,17 @@ class TwistedsServiceTests(TestCase):
         assert str(top.stateOf(timer)) == "failed"
         assert top.running
         top.stopService()
+
+    def test_beforeTheStart(self) -> None:
+        """
+        What says in its privileged phase that it crashed is at least in the log.
+        """
+
+        class Hasty(Service):
+            def privilegedStartService(self) -> None:
+                self.crashed(ValueError("too early"))
+
+        for kind in (MultiService, Supervisor):
+            buildTree({"a": Hasty()}, kind()).privilegedStartService()
+        logged = self.flushLoggedErrors(ValueError)
+        self.assertEqual([each.value.servicePath for each in logged], ["/a", "/a"])

@@ -4,6 +4,7 @@ C{after} and C{requires} in plain containers, and the graph itself.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -226,3 +227,17 @@ class GraphTests(TestCase):
         ordered = order.sorted(list(named.values()))
         self.assertEqual(ordered[0].name, "2999")
         self.assertEqual(ordered[-1].name, "0")
+
+    def test_placingALongChain(self) -> None:
+        """
+        Placing a child does not take longer the more there are that wait for others.
+        """
+        container = MultiService()
+        began = time.process_time()
+        for number in range(2000):
+            after = f"n{number - 1}" if number else ()
+            container.place(Noting([], f"n{number}"), after=after)
+        self.assertLess(time.process_time() - began, 2.0)
+        with self.assertRaises(DependencyCycle) as refused:
+            container.place(Noting([], "x"), after=["n5", "x"])
+        self.assertEqual(refused.exception.cycle, ("x", "x"))
