@@ -1,12 +1,12 @@
 """
-The benchmarks that reload real servers run, and judge what they see.
+The benchmarks that start real servers run, and judge what they see.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks import leaks, reload
+from benchmarks import cgi, leaks, reload
 
 
 def test_reload(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,3 +32,12 @@ def test_leaks(
     assert "after  10: 4 processes, " in printed
     assert " answers, 0 lost" in printed
     assert printed.endswith("grown: nothing\n")
+
+
+def test_cgi(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Each contestant answers, and its time is shown.
+    """
+    assert cgi.main(["--rounds", "1"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert {row[:24].rstrip() for row in rows} == set(cgi.contestants())
