@@ -34,6 +34,10 @@ __all__ = ["FastCGIReply"]
 
 _MAX_NOTES = 65536
 
+_STDOUT = Kind.STDOUT
+_ANSWER = State.ANSWER
+_AFTER_ANSWER = advance(_ANSWER, Event.ANSWERED)
+
 # The end of STDOUT and the request, by request id. Front ends use 1 and little else.
 _tails: dict[int, bytes] = {}
 
@@ -88,7 +92,12 @@ class FastCGIReply:
         self.keepAlive = False
 
     def _answered(self) -> None:
-        self._state = advance(self._state, Event.ANSWERED)
+        # The usual case costs no call.
+        self._state = (
+            _AFTER_ANSWER
+            if self._state == _ANSWER
+            else advance(self._state, Event.ANSWERED)
+        )
         self._environ = None
         self.idle = not self._have and (self.keepAlive or not self._open)
 
@@ -101,10 +110,10 @@ class FastCGIReply:
             self._answered()
             return data + _tail(requestID)
         self._answered()
-        return b"%b%b%b" % (
-            HEADER.pack(1, Kind.STDOUT, requestID, size, 0),
-            data,
-            _tail(requestID),
+        return (
+            HEADER.pack(1, _STDOUT, requestID, size, 0)
+            + data
+            + (_tails.get(requestID) or _tail(requestID))
         )
 
     def head(self, status: str, fields: Fields, length: int) -> bytes:
