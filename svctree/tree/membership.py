@@ -181,7 +181,9 @@ class Membership(Starting):
             waiting = callee.privilegedStartService()
             if waiting is not None:
                 self._refuseToWait(service, waiting)
-            if self._recordOf(service) != Record.STARTING:
+            isLast = children.entries and children.entries[-1] is service
+            record = children.states[-1] if isLast else self._recordOf(service)
+            if record != Record.STARTING:
                 # It has left, or had us stopped.
                 return None
             result = callee.startService()
