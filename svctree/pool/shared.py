@@ -62,7 +62,7 @@ class Shared:
         self.scoreboard = Scoreboard.create(slots, model.threads(settings))
         self.relay: tuple[socket.socket, ...] = ()
         if settings.workermodel == "prefork":
-            self.relay = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.relay = _pairForMessages()
         self._free = set(range(slots))
         self._waiting: list[Callable[[], None]] = []
 
@@ -133,3 +133,11 @@ class Shared:
         self.scoreboard.close()
         for end in self.relay:
             end.close()
+
+
+def _pairForMessages() -> tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:
+        # macOS has none; between the two ends nothing is lost in this way, either.
+        return socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

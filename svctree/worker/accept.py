@@ -37,6 +37,7 @@ from typing import Any, Protocol
 from svctree.worker.brief import Brief
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
+from svctree.worker.polling import EXCLUSIVE, READ, IPoller
 from svctree.worker.timers import NEVER, Wheel
 
 __all__ = ["Acceptor", "isReadable"]
@@ -45,7 +46,6 @@ _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 0.25
 _SILENCE = 10.0
 _BURST = 64
-_EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
 
 class IHouse(Protocol):
@@ -54,7 +54,7 @@ class IHouse(Protocol):
     """
 
     brief: Brief | None
-    epoll: select.epoll
+    poller: IPoller
     handlers: dict[int, Callable[[], None]]
     wheel: Wheel
     now: float
@@ -97,7 +97,7 @@ class Acceptor:
         house = self._house
         for fd, origin in self.origins.items():
             house.handlers[fd] = partial(self._woken, origin)
-            house.epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
+            house.poller.register(fd, READ | EXCLUSIVE)
         self._registered = True
         self.paused = False
 
@@ -114,7 +114,7 @@ class Acceptor:
         self._registered = False
         for fd in self.origins:
             del house.handlers[fd]
-            house.epoll.unregister(fd)
+            house.poller.unregister(fd)
 
     def drain(self, most: int = sys.maxsize) -> None:
         """
@@ -207,9 +207,9 @@ class Acceptor:
         return True
 
     def _standBehind(self, fd: int) -> None:
-        epoll = self._house.epoll
-        epoll.unregister(fd)
-        epoll.register(fd, select.EPOLLIN | _EXCLUSIVE)
+        poller = self._house.poller
+        poller.unregister(fd)
+        poller.register(fd, READ | EXCLUSIVE)
 
     def _pause(self, error: OSError, origin: Origin, most: int) -> None:
         self.pressed = False

@@ -12,7 +12,6 @@ import socket
 import sys
 from collections.abc import Callable
 from io import BytesIO
-from select import EPOLLIN
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from svctree.wire.contract import (
     WireError,
 )
 from svctree.worker.body import Body
+from svctree.worker.polling import READ
 from svctree.worker.upload import Upload
 from svctree.worker.waiting import BODY, FRESH, HEAD, IDLE, QUEUED, Waiting
 from svctree.wsgi import ClientGone
@@ -61,7 +61,7 @@ class Connection(Waiting):
         """
         Begin to read.
         """
-        self._await(EPOLLIN, self.readable)
+        self._await(READ, self.readable)
         loop = self._loop
         # The turn may have begun long ago.
         self._headDeadline = monotonic() + loop.config.headerTimeout
@@ -266,9 +266,9 @@ class Connection(Waiting):
 
     def _next(self) -> None:
         if not self._loop.mayServe(self._next):
-            self._await(EPOLLIN, _postponed)
+            self._await(READ, _postponed)
             return
-        self._await(EPOLLIN, self.readable)
+        self._await(READ, self.readable)
         self._phase = IDLE
         self._advance(self._following)
 
@@ -294,7 +294,7 @@ class Connection(Waiting):
             loop.wheel.arm(self, now + loop.keepalive)
         if not self._mask:
             # Another thread reads for the loop by now; let it have this one again.
-            self._await(EPOLLIN, self.readable)
+            self._await(READ, self.readable)
         if loop.retiring:
             self.retire(now, loop.grace)
 

@@ -64,10 +64,10 @@ class OrphanLimit:
         In the zygote: set the handler that its workers inherit. They would have to
         load for it what they share so.
         """
-        number = min(max(_LEAST_ALARM, round(self._seconds)), signal.SIGRTMAX)
-        if number == SLOW_SIGNAL:
-            number += 1
         if _library is not None and hasattr(fcntl, "F_SETSIG"):
+            number = min(max(_LEAST_ALARM, round(self._seconds)), signal.SIGRTMAX)
+            if number == SLOW_SIGNAL:
+                number += 1
             _library.signal(number, ctypes.cast(_library.alarm, ctypes.c_void_p))
             self._alarm = number
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import random
-import select
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -23,12 +22,14 @@ from svctree.pool.scoreboard import (
 )
 from svctree.wire.contract import ICodec
 from svctree.wire.registry import codecs
+from svctree.worker import polling
 from svctree.worker.accept import Acceptor
 from svctree.worker.body import Reserve
 from svctree.worker.brief import Brief
 from svctree.worker.config import WorkerConfig
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
+from svctree.worker.polling import READ
 from svctree.worker.relay import Ends, Relay
 from svctree.worker.timers import NEVER, Wheel
 from svctree.worker.trust import Trust
@@ -98,7 +99,7 @@ class Loop:
         self.keepalive = config.keepaliveTimeout
         # Else the wheel looks at a connection before it can have been idle too long.
         self.keepaliveIsSoon = config.keepaliveTimeout < config.headerTimeout
-        self.epoll = select.epoll()
+        self.poller = polling.newPoller()
         self.handlers: dict[int, Callable[[], None]] = _Handlers()
         self.wheel = Wheel()
         self.reserve = Reserve()
@@ -155,14 +156,14 @@ class Loop:
         Call C{callback} in this loop whenever C{fd} is readable.
         """
         self.handlers[fd] = callback
-        self.epoll.register(fd, select.EPOLLIN)
+        self.poller.register(fd, READ)
 
     def unwatch(self, fd: int) -> None:
         """
         Undo L{watch}.
         """
         del self.handlers[fd]
-        self.epoll.unregister(fd)
+        self.poller.unregister(fd)
 
     def retire(self, grace: float, drain: bool) -> None:
         """
@@ -236,14 +237,14 @@ class Loop:
         Change what a connection waits for.
 
         @param before: the mask so far, 0 for none.
-        @param mask: C{EPOLLIN}, C{EPOLLOUT} or 0.
+        @param mask: C{READ}, C{WRITE} or 0.
         """
         if not mask:
-            self.epoll.unregister(fd)
+            self.poller.unregister(fd)
         elif before:
-            self.epoll.modify(fd, mask)
+            self.poller.modify(fd, mask)
         else:
-            self.epoll.register(fd, mask)
+            self.poller.register(fd, mask)
 
     def mayServe(self, otherwise: Callable[[], None]) -> bool:
         """
@@ -349,7 +350,7 @@ class Loop:
         for connection in list(self.connections):
             connection.close()
         self._account()
-        self.epoll.close()
+        self.poller.close()
 
 
 def _nobody(reason: str) -> None:

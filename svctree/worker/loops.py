@@ -4,13 +4,13 @@ Which loop serves which worker model.
 
 from __future__ import annotations
 
-import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from svctree.pool.scoreboard import Slot
 from svctree.worker.config import WorkerConfig
+from svctree.worker.polling import IPoller
 from svctree.worker.relay import Ends
 from svctree.worker.single import SingleLoop
 from svctree.worker.threads import ThreadedLoop
@@ -28,11 +28,11 @@ class ILoop(Protocol):
     @ivar onRetireWanted: called with a reason (C{max-requests}, C{max-age},
         C{max-memory}) when the worker has done its share. It goes on serving until
         L{retire}, so that a replacement can be ready first.
-    @ivar epoll: what it waits with.
+    @ivar poller: what it waits with.
     """
 
     onRetireWanted: Callable[[str], None]
-    epoll: select.epoll
+    poller: IPoller
 
     def logAccess(self, log: AccessLog) -> None:
         """

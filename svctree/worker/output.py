@@ -26,6 +26,17 @@ through the file; for one that does not, the file would cost as much time.
 _SHARE = 1 << 20
 
 
+def _copy(target: int, source: int, offset: int, count: int) -> int:
+    """
+    What C{sendfile} does, where there is none.
+    """
+    return os.write(target, os.pread(source, min(count, _COPIED), offset))
+
+
+_send = getattr(os, "sendfile", _copy)
+_COPIED = 65536
+
+
 class _Extent:
     """
     A part of a file that is to be sent.
@@ -171,7 +182,7 @@ class Output:
     def _sendExtent(self, item: _Extent) -> int:
         if item.count:
             size = min(item.count, _AT_ONCE)
-            count = os.sendfile(self._socket.fileno(), item.fd, item.offset, size)
+            count = _send(self._socket.fileno(), item.fd, item.offset, size)
             if not count:
                 raise OSError("the file has become shorter while it was sent")
             item.offset += count

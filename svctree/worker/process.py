@@ -116,7 +116,7 @@ class Worker:
             self._channel.send(messages.BootFailed(reason.strip(), details, 3))
             return 3
         # A child that comes back here must not take part.
-        self._belongings.closers.append(self._loop.epoll.close)
+        self._belongings.closers.append(self._loop.poller.close)
         self._loop.onRetireWanted = self._retireWanted
         if self._accessLog is not None:
             self._loop.logAccess(self._accessLog)

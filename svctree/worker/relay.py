@@ -34,7 +34,6 @@ import array
 import contextlib
 import json
 import os
-import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,6 +42,7 @@ from svctree.pool.scoreboard import STATE, Slot, State
 from svctree.worker.accept import isReadable
 from svctree.worker.connection import Connection
 from svctree.worker.origin import Origin
+from svctree.worker.polling import EXCLUSIVE, READ
 from svctree.worker.timers import NEVER
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["SLOW", "Ends", "Relay"]
 
 Ends = tuple[socket.socket, socket.socket]
-"""Where connections come out, and where they are put in; a pair of C{SOCK_SEQPACKET}
-that all workers share."""
+"""Where connections come out, and where they are put in; a pair for messages
+(C{SOCK_SEQPACKET}, or C{SOCK_DGRAM}) that all workers share."""
 
 Event = tuple[int, int]
 
@@ -70,7 +70,6 @@ _MOST_COUNTED = 0.006
 
 _PAUSE = 0.25
 _MOST = 4096
-_EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 _DONTWAIT = socket.MSG_DONTWAIT
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _ROOM = socket.CMSG_SPACE(array.array("i").itemsize)
@@ -113,7 +112,7 @@ class Relay:
         if not (self._registered or self.paused or self._loop.retiring):
             self._registered = True
             self._loop.handlers[self._fd] = self.take
-            self._loop.epoll.register(self._fd, select.EPOLLIN | _EXCLUSIVE)
+            self._loop.poller.register(self._fd, READ | EXCLUSIVE)
 
     def stop(self) -> None:
         """
@@ -124,7 +123,7 @@ class Relay:
         if self._registered:
             self._registered = False
             del self._loop.handlers[self._fd]
-            self._loop.epoll.unregister(self._fd)
+            self._loop.poller.unregister(self._fd)
             if isReadable(self._fd):
                 self.poke()
 
@@ -190,7 +189,7 @@ class Relay:
             if fd == self._fd:
                 continue
             connection = _readerOf(handlers[fd])
-            if connection is not None and event[1] != select.EPOLLIN:
+            if connection is not None and event[1] != READ:
                 pass  # it has ended
             elif connection is not None:
                 if busy and connection.isBetween() and self.give(connection):

@@ -38,7 +38,7 @@ class SingleLoop(Loop):
         words = self._slot.words
         words[THREADS] = 1
         idle, busy = State.IDLE, State.BUSY
-        poll = self.epoll.poll
+        poll = self.poller.poll
         handlers = self.handlers
         wheel = self.wheel
         relay = self.relay

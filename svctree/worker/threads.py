@@ -12,8 +12,8 @@ waits in the kernel. Where there are other workers, these get all of it.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,6 +24,7 @@ from svctree.pool.scoreboard import BEAT, NOTE, STATE, State
 from svctree.worker.connection import LATER, Connection
 from svctree.worker.crew import Crew
 from svctree.worker.loop import EVENTS
+from svctree.worker.polling import READ, WRITE, IPoller, newInner
 from svctree.worker.runner import Runner
 
 __all__ = ["ThreadedLoop"]
@@ -40,12 +41,13 @@ class ThreadedLoop(Crew):
         self._later: deque[Callable[[], None]] = deque()
         # What has to be looked at even when no request can be taken: it is polled
         # alone then, and else stands in the poll set of everything.
-        self._house = select.epoll()
-        self._freed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._house.register(self._freed, select.EPOLLIN)
-        self.handlers[self._freed] = self._read
-        self.epoll.register(self._house.fileno(), select.EPOLLIN)
-        self.handlers[self._house.fileno()] = self._keepHouse
+        self._house, fd = newInner(self.poller)
+        self.handlers[fd] = self._keepHouse
+        # Where a thread that has become free tells the leader.
+        self._heard, self._said = os.pipe()
+        for end in self._heard, self._said:
+            os.set_blocking(end, False)
+        self.watch(self._heard, self._hear)
 
     def run(self) -> None:
         """
@@ -57,13 +59,14 @@ class ThreadedLoop(Crew):
             return
         self._end()
         self._house.close()
-        os.close(self._freed)
+        os.close(self._heard)
+        os.close(self._said)
 
     # The house
 
     def watch(self, fd: int, callback: Any) -> None:
         self.handlers[fd] = callback
-        self._house.register(fd, select.EPOLLIN)
+        self._house.register(fd, READ)
 
     def unwatch(self, fd: int) -> None:
         del self.handlers[fd]
@@ -76,21 +79,22 @@ class ThreadedLoop(Crew):
         if mask:
             self._setFor(mask).register(fd, mask)
 
-    def _setFor(self, mask: int) -> select.epoll:
-        return self._house if mask == select.EPOLLOUT else self.epoll
+    def _setFor(self, mask: int) -> IPoller:
+        return self._house if mask == WRITE else self.poller
 
     def _keepHouse(self, timeout: float = 0) -> None:
         for fd, _ in self._house.poll(timeout, EVENTS):
             self.handlers[fd]()
 
-    def _read(self) -> None:
-        try:
-            os.eventfd_read(self._freed)
-        except BlockingIOError:
-            pass
+    def _hear(self) -> None:
+        # An earlier event of the same turn may have been for this.
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._heard, 4096)
 
     def becameFree(self) -> None:
-        os.eventfd_write(self._freed, 1)
+        # Where there is no room it has been said often enough.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._said, b"!")
 
     # The leader
 
@@ -122,7 +126,7 @@ class ThreadedLoop(Crew):
                 words[STATE] = State.BUSY if self.busy else State.IDLE
             if self.relay is not None and self.busy < self.limit:
                 self.relay.start()
-            events = self.epoll.poll(self._timeout(), EVENTS)
+            events = self.poller.poll(self._timeout(), EVENTS)
             now = self.now = monotonic()
             if not self.retiring:
                 words[STATE] = State.BUSY

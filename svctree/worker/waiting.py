@@ -7,11 +7,11 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
-from select import EPOLLIN, EPOLLOUT
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from svctree.wire.contract import ICodec, RequestError, WireError
+from svctree.worker.polling import READ, WRITE
 from svctree.worker.sink import IMeter, Sink
 from svctree.worker.timers import NEVER
 from svctree.worker.upload import Upload
@@ -102,7 +102,7 @@ class Waiting(Sink):
         self._then = then
         self._phase = WRITING
         loop = self._loop
-        self._await(EPOLLOUT, self._writable)
+        self._await(WRITE, self._writable)
         loop.wheel.arm(self, monotonic() + loop.config.writeTimeout)
 
     def _writable(self) -> None:
@@ -163,7 +163,7 @@ class Waiting(Sink):
         except OSError:
             self.close()
             return
-        self._await(EPOLLIN, self._discard)
+        self._await(READ, self._discard)
         self._loop.wheel.arm(self, monotonic() + _LINGER)
 
     def _discard(self) -> None:
@@ -216,7 +216,7 @@ class Waiting(Sink):
         """
         return (
             self._phase <= IDLE
-            and self._mask == EPOLLIN
+            and self._mask == READ
             and self._output is None
             and self._upload is None
             and self.codec.idle

@@ -78,7 +78,7 @@ class House:
 
     def __init__(self, results: list[object], shared: bool = False) -> None:
         self.brief = None
-        self.epoll: Any = FakePoll()
+        self.poller: Any = FakePoll()
         self.handlers: dict[int, Callable[[], None]] = {}
         self.wheel = Wheel()
         self.now = 100.0
@@ -113,7 +113,7 @@ def test_exhausted(capfd: pytest.CaptureFixture[str], code: str) -> None:
     house.readable()
     assert house.welcomed == ["a"]
     assert house.acceptor.paused
-    assert house.epoll.masks == {}
+    assert house.poller.masks == {}
     assert "cannot accept connections: exhausted" in capfd.readouterr().err
     house.acceptor.resume()
     assert not house.acceptor.paused
@@ -156,22 +156,22 @@ def test_takesTurns() -> None:
     """
     house = House(["a", "b"], shared=True)
     fd = house.real.fileno()
-    assert house.epoll.masks == {fd: select.EPOLLIN | select.EPOLLEXCLUSIVE}
+    assert house.poller.masks == {fd: select.EPOLLIN | select.EPOLLEXCLUSIVE}
     house.readable()
     assert house.welcomed == ["a"]
-    assert house.epoll.masks == {fd: select.EPOLLIN | select.EPOLLEXCLUSIVE}
-    assert house.epoll.calls == ["register", "unregister", "register"]
+    assert house.poller.masks == {fd: select.EPOLLIN | select.EPOLLEXCLUSIVE}
+    assert house.poller.calls == ["register", "unregister", "register"]
     # Its request is there already, or will be soon.
     assert house.looked == 1
     assert house.acceptor.pressed
     # Between two requests it takes the next.
     house.acceptor.offer()
     assert house.welcomed == ["a", "b"]
-    house.epoll.calls = house.epoll.calls[:3]
+    house.poller.calls = house.poller.calls[:3]
     # Another was faster: the place in the line stays.
     house.fake.results = []
     house.readable()
-    assert house.epoll.calls == ["register", "unregister", "register"]
+    assert house.poller.calls == ["register", "unregister", "register"]
     assert not house.acceptor.pressed
     house.close()
 
@@ -183,7 +183,7 @@ def test_alone() -> None:
     house = House(["a", "b", "c"])
     house.readable()
     assert house.welcomed == ["a", "b", "c"]
-    assert house.epoll.calls == ["register"]
+    assert house.poller.calls == ["register"]
     house.close()
 
 
@@ -195,7 +195,7 @@ def test_drain() -> None:
     house.acceptor.drain()
     assert house.welcomed == ["a", "b", "c"]
     house.acceptor.stop()
-    assert house.epoll.masks == {}
+    assert house.poller.masks == {}
     house.close()
 
 

@@ -84,7 +84,7 @@ class Workers:
         @return: how many events there were.
         """
         loop = self.loops[number]
-        events = loop.epoll.poll(timeout)
+        events = loop.poller.poll(timeout)
         for fd, _ in events:
             loop.handlers[fd]()
         return len(events)
@@ -93,10 +93,10 @@ class Workers:
         """
         @return: what a worker is about to handle, when there is so much of it.
         """
-        epoll = self.loops[number].epoll
+        poller = self.loops[number].poller
         found: list[tuple[int, int]] = []
         while len(found) < count:
-            found = epoll.poll(5)
+            found = poller.poll(5)
         return found
 
 
