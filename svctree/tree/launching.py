@@ -90,9 +90,8 @@ class Launching:
 
         def up(result: object) -> object:
             if not late:
-                child.starting = None
                 try:
-                    if supervisor._recordOf(child.service) == Record.STARTING:
+                    if self._isOver(child, starting):
                         self._up(child, before)
                 except BaseException:
                     started.errback(Failure())
@@ -103,13 +102,13 @@ class Launching:
         def failed(failure: Failure) -> None:
             if late:
                 return
-            child.starting = None
+            ours = self._isOver(child, starting)
             if failure.check(Ignore):
                 child.ignored = True
                 supervisor._recordChild(child.service, Record.STOPPED, "ignored")
                 started.callback(None)
                 return
-            if supervisor._recordOf(child.service) == Record.STARTING:
+            if ours:
                 self._failed(child, failure, before)
             started.errback(failure)
 
@@ -134,6 +133,16 @@ class Launching:
         starting.addCallbacks(up, failed)
         Bound(starting, supervisor._clock(), child.spec.startTimeout, expired)
         return started
+
+    def _isOver(self, child: Child, starting: Deferred[Any]) -> bool:
+        """
+        @return: whether it is the present start of C{child} that is over, and not one
+            that has been given up.
+        """
+        if child.starting is not starting:
+            return False
+        child.starting = None
+        return self._supervisor._recordOf(child.service) == Record.STARTING
 
     def _up(self, child: Child, before: int) -> None:
         """

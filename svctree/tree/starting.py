@@ -73,6 +73,7 @@ class Starting(Privileged):
             if failure is not None:
                 failure.raiseException()
             return startup.walked()
+        self._passOver(walk)
         self._awaitStops(startup, walk)
         loud = self._isLoud()
         nested = self._children.nested > 0 or bool(self._adapters)
@@ -202,6 +203,17 @@ class Starting(Privileged):
                 path = join(self.path, keyOf(self, service))
                 raise RequirementMissing(path, name, f"is {self.stateOf(sibling)}")
         return waits
+
+    def _passOver(self, walk: Walk) -> None:
+        """
+        Whoever heard of the start may have had children started already.
+        """
+        states = self._children.states
+        for record in (Record.STARTING, Record.UP):
+            position = states.find(record)
+            while 0 <= position < len(walk.services):
+                walk.skip(position)
+                position = states.find(record, position + 1)
 
     def _awaitStops(self, startup: Startup, walk: Walk) -> None:
         """

@@ -125,7 +125,9 @@ class Startup:
     def _up(self, result: object, service: Any) -> object:
         # What is forgotten is not ours any more.
         if not self.over and self._pending.pop(id(service), None) is not None:
-            self._container._recordChild(service, Record.UP)
+            # Else it waited for a stop, and was not started after it.
+            if self._container._recordOf(service) == Record.STARTING:
+                self._container._recordChild(service, Record.UP)
             self._container._childSettled(self)
             afterThis(self.check)
         return result

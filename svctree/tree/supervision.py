@@ -75,7 +75,11 @@ class Supervision(Ending):
         ):
             self._run(self._retire(child))
         elif self._mayRestart(child, failure):
+            generation = self._generation
             delay = self._schedule(child, failure)
+            if generation != self._generation:
+                # Whoever heard of it has stopped us.
+                return
             if self._supervisor.strategy is Strategy.ONE_FOR_ONE:
                 self._run(self._restart([child], child, delay))
             else:
