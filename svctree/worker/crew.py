@@ -9,9 +9,9 @@ leader every few milliseconds, takes the poll set, the rest of the turn's events
 the lead; the former leader finishes its request and its connection on its own, and
 becomes spare. Where a machine is busy a quick request may look slow, since its process
 was not given a processor; so the watchman looks again a third of a millisecond later,
-and takes the lead if it is still the same request. (Measured with three other busy
-processes for two processors: 7 requests for each change of threads without the second
-look, and with it hardly any change and 9% less processor time.) After a request that
+and takes the lead if it is still the same request. (Measured on a busy machine, old
+beside new, one run: 9% less processor time for each request with a browser's fields,
+13% for a plain one.) After a request that
 was slow the next ones are expected to be: then the watchman is called before the
 application is, and looks after a third of a millisecond, once.
 
