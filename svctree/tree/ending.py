@@ -62,8 +62,8 @@ class Ending(Launching):
         self, child: Child, record: int, stop: ChildStop, stopping: Deferred[Any]
     ) -> Deferred[Ended]:
         supervisor, service = self._supervisor, child.service
-        if isPending(stopping):
-            supervisor._recordChild(service, Record.STOPPING, old=record)
+        before, pending = record, isPending(stopping)
+        if pending:
             record = Record.STOPPING
         supervisor._stops[id(service)] = stop
 
@@ -77,7 +77,10 @@ class Ending(Launching):
             timeout = child.spec.stopTimeout or 0.0
             supervisor._leaveBehind(supervisor._pathOf(child), stop, timeout)
 
+        # Before anybody else wants to know, such as who hears of this.
         stop.tell(done)
+        if pending:
+            supervisor._recordChild(service, Record.STOPPING, old=before)
         ending = _ending(stop)
         stop.follow(stopping)
         self._bound(stopping, child, overdue)

@@ -137,7 +137,6 @@ class Stopping(Readied):
         stop = ChildStop(service, starting)
         if isPending(stopping):
             self._stops[id(service)] = stop
-            self._recordChild(service, Record.STOPPING, old=record)
 
             def stopped(success: bool, value: Any) -> None:
                 if self._stops.get(id(service)) is stop:
@@ -146,7 +145,9 @@ class Stopping(Readied):
                     reason = None if success else value
                     self._recordChild(service, Record.STOPPED, reason)
 
+            # Before anybody else wants to know, such as who hears of this.
             stop.tell(stopped)
+            self._recordChild(service, Record.STOPPING, old=record)
         shutdown.waitFor(path, stop)
         stop.follow(stopping)
         if stop.done and id(service) not in self._stops:
