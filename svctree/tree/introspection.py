@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import IServiceCollection
+from twisted.python.failure import Failure
 from twisted.python.reflect import qual
 
 from svctree.tree.errors import NoSuchService
@@ -91,7 +92,8 @@ class Introspection(Membership):
 
     def describe(self) -> dict[str, Any]:
         """
-        @return: this container and everything below it, as plain data.
+        @return: this container and everything below it, as plain data. A service whose
+            C{describe} raises has the reason as C{describeFailed}.
         """
         # With a stack of our own: trees may be deep.
         top = _describe(self, self.path)
@@ -104,7 +106,7 @@ class Introspection(Membership):
                 entry = _describe(service, path)
                 below.append(entry)
                 if _describesItself(service):
-                    entry |= service.describe()
+                    entry |= _said(service)
                 elif IServiceCollection.providedBy(service):
                     waiting.append((service, entry))
         return top
@@ -150,10 +152,21 @@ def _describe(service: Any, path: str) -> dict[str, Any]:
         if service._reason is not None and service._state is State.FAILED:  # type: ignore[attr-defined]
             described["reason"] = sayReason(service._reason)  # type: ignore[attr-defined]
     else:
-        tell = getattr(service, "describe", None)
-        if callable(tell):
-            described |= tell()
+        if callable(getattr(service, "describe", None)):
+            described |= _said(service)
     return described
+
+
+def _said(service: Any) -> dict[str, Any]:
+    """
+    @return: what a service says of itself; or, where it cannot, why not: one that is
+        broken must not hide the others.
+    """
+    try:
+        return dict(service.describe())
+    except Exception as error:
+        said = sayReason(Failure(error))
+        return {"describeFailed": f"{type(error).__name__}: {said}"}
 
 
 def _stateOf(service: Any) -> State:

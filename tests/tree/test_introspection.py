@@ -147,6 +147,20 @@ class LookupTests(TestCase):
             [each["name"] for each in web["children"]], ["pool", None, "bare"]
         )
 
+    def test_describeFailed(self) -> None:
+        """
+        A service that cannot describe itself does not hide the others.
+        """
+        self.pool.describe = lambda: {}["nothing"]
+        self.nameless.describe = lambda: 7
+        top = self.top.describe()
+        (web,) = top["children"]
+        pool, strange = web["children"]
+        self.assertEqual(pool["path"], "/web/pool")
+        self.assertEqual(pool["describeFailed"], "KeyError: 'nothing'")
+        self.assertIn("TypeError", strange["describeFailed"])
+        json.dumps(top)
+
 
 class EventTests(TestCase):
     def setUp(self) -> None:
