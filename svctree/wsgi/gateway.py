@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from svctree.wire.contract import Fields, ICodec
 from svctree.wsgi.fields import FieldsCache, Statuses, checkHeader
@@ -215,6 +215,18 @@ class Exchange:
         return DONE
 
 
+class _Over:
+    """
+    Stands for the codec when the answer has ended.
+    """
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError("write() was called after the answer had ended")
+
+
+_over: Any = _Over()
+
+
 class Gateway:
     """
     One application, called once for each request.
@@ -256,6 +268,9 @@ class Gateway:
                 # A child that the application forked wants to end, and not to serve.
                 os._exit(_statusOf(error))
             return _failed(exchange, environ, error)
+        finally:
+            # Whoever kept write() would reach whom the connection serves next.
+            exchange.codec = _over
 
 
 def _send(result: Iterable[bytes], exchange: Exchange, environ: dict[str, Any]) -> int:

@@ -101,7 +101,6 @@ def test_allOfThem() -> None:
         {"backOff": {"jitter": 5}},
         {"defaults": {"colour": "red"}},
     ],
-    ids=str,
 )
 def test_optionsOfSupervisors(options: dict[str, Any]) -> None:
     """
@@ -128,7 +127,6 @@ def test_optionsOfSupervisors(options: dict[str, Any]) -> None:
         {"factory": 5},
         {"significant": True},
     ],
-    ids=str,
 )
 def test_optionsOfChildren(kind: Any, options: dict[str, Any]) -> None:
     """

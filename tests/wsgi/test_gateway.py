@@ -4,6 +4,7 @@ The gateway: PEP 3333 between an application, a codec and a sink.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import tempfile
@@ -254,6 +255,37 @@ def test_write() -> None:
     outcome, sink, _ = run(application)
     assert outcome == DONE and sink.body == b"abcdef"
     assert sink.writes[0].endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [[b"abc"], iter([b"a", b"bc"]), []],
+    ids=["list", "iterator", "nothing"],
+)
+def test_writeAfterTheEnd(result: Any) -> None:
+    """
+    Whoever keeps C{write} reaches nobody with it when the answer has ended: the
+    connection may serve somebody else by then.
+    """
+    kept: list[Any] = []
+
+    def application(environ: dict[str, Any], start: Any) -> Any:
+        kept.append(start("200 OK", list(TEXT)))
+        kept.append(environ["wsgi.early_hints"])
+        return result
+
+    _, sink, codec = run(application)
+    sent = list(sink.writes)
+    write, hint = kept
+    with contextlib.suppress(RuntimeError):
+        write(b"late")
+    with contextlib.suppress(RuntimeError):
+        hint([("Link", "</a>")])
+    assert sink.writes == sent
+    assert codec.idle
+    if result:
+        with pytest.raises(RuntimeError, match="after the answer had ended"):
+            write(b"late")
 
 
 def test_startInIteration() -> None:
