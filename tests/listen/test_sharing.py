@@ -5,6 +5,7 @@ Listeners of one tree whose addresses meet.
 from __future__ import annotations
 
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,11 @@ class Sharing(TestCase):
         """
         A symbolic link to a folder leads to the same socket.
         """
-        folder = Path(self.mktemp())
-        (folder / "true").mkdir(parents=True)
+        # Not mktemp(), which leaves its folders where the tests were started.
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        (folder / "true").mkdir()
         (folder / "link").symlink_to("true")
         one = self.listener(f"unix:{folder}/link/s", "a")
         other = self.listener(f"unix:{folder}/true/s", "b")
