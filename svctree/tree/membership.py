@@ -131,28 +131,42 @@ class Membership(Starting):
 
     def place(self, service: Any, **placement: Any) -> Any:
         """
-        Add a child that starts after others.
+        Add a child with options of its own. Here these are the two below; those of a
+        supervisor are in L{ChildSpec<svctree.tree.spec.ChildSpec>}.
 
         @param after: names of siblings that have to be up, or to have failed, before.
         @param requires: names of siblings that have to be up before; where one is not
             there or fails, this child fails as well.
         @return: what C{setServiceParent} returns.
         @raise DependencyCycle: the siblings would wait for each other.
-        @raise TreeError: C{service} is refused for another reason.
+        @raise TreeError: C{service} is refused for another reason, or an option is.
         """
         self._check(service)
         path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
+        self._enrol(path, service, placement)
+        try:
+            return service.setServiceParent(self)
+        except BaseException:
+            if self._children.find(service) < 0:
+                self._unplace(service)
+            raise
+
+    def _enrol(self, path: str, service: Any, placement: dict[str, Any]) -> None:
+        """
+        Take down how a service is placed that is about to be a child at C{path}.
+        """
         checkKnown(path, placement, ("after", "requires"))
         needs = {name: namesOf(path, name, placement[name]) for name in placement}
         if self._order is None:
             self._order = Order(self._findNamed)
         self._order.add(path, service, **needs)
-        try:
-            return service.setServiceParent(self)
-        except BaseException:
-            if self._children.find(service) < 0:
-                self._order.forget(service)
-            raise
+
+    def _unplace(self, service: Any) -> None:
+        """
+        Forget that.
+        """
+        if self._order is not None:
+            self._order.forget(service)
 
     def placementOf(self, service: Any) -> dict[str, object]:
         """

@@ -17,7 +17,6 @@ from svctree.tree.child import Child
 from svctree.tree.container import MultiService
 from svctree.tree.errors import NotAChild, UnknownOption
 from svctree.tree.order import Order
-from svctree.tree.paths import join
 from svctree.tree.policy import BackOff, Intensity
 from svctree.tree.spec import (
     AutoShutdown,
@@ -117,23 +116,9 @@ class Placing(MultiService):
         self._intensity = Intensity(self.maxRestarts, self.within)
         self._unstopped: tuple[str, ...] = ()
 
-    def place(self, service: Any, **options: Any) -> Any:
-        """
-        Add a child with options of its own, see L{ChildSpec}.
-
-        @return: what C{setServiceParent} returns.
-        @raise TreeError: C{service} is refused, or one of the options is.
-        """
-        self._check(service)
-        path = join(self.path, str(service.name or f"<{type(service).__name__}>"))
-        spec = self._checkSpec(path, self.defaultSpec.changed(path, options))
+    def _enrol(self, path: str, service: Any, placement: dict[str, Any]) -> None:
+        spec = self._checkSpec(path, self.defaultSpec.changed(path, placement))
         self._place(path, service, spec)
-        try:
-            return service.setServiceParent(self)
-        except BaseException:
-            if self._children.find(service) < 0:
-                self._unplace(service)
-            raise
 
     def addChild(
         self, factory: Callable[[], Any], name: str | None = None, **options: Any
