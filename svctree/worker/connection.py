@@ -41,6 +41,10 @@ LATER = -1
 """An outcome: no thread is free, L{Connection.again} will be called."""
 
 _RECEIVE = 131072
+
+_TAKEN: dict[str, object] = {}
+"""Stands for the environ of a request that was handed over."""
+
 Event = Request | bytes | Marker | Reply | None
 
 
@@ -90,8 +94,10 @@ class Connection(Waiting):
             self.refuse(error)
             return
         if event.__class__ is Request and event.done:  # type: ignore[union-attr]
-            # The usual request: whole in one piece, and so is its answer.
-            outcome = loop.serve(self, event.environ, event.line)  # type: ignore[union-attr]
+            # The usual request: whole in one piece, and so is its answer. As _taken().
+            environ = event.environ  # type: ignore[union-attr]
+            event.environ = _TAKEN  # type: ignore[union-attr]
+            outcome = loop.serve(self, environ, event.line)  # type: ignore[union-attr]
             codec = self.codec
             if (
                 not outcome
@@ -181,7 +187,8 @@ class Connection(Waiting):
             return codec.nextEvent()
         if isinstance(event, Request):
             if event.done:
-                return self._answered(self._loop.serve(self, event.environ, event.line))
+                environ = _taken(event)
+                return self._answered(self._loop.serve(self, environ, event.line))
             return self._expectBody(event)
         if event is END:
             return self._runWithBody()
@@ -195,7 +202,7 @@ class Connection(Waiting):
 
     def _expectBody(self, request: Request) -> Event:
         codec = self.codec
-        environ, line, size = request.environ, request.line, request.bodyLength
+        environ, line, size = _taken(request), request.line, request.bodyLength
         expectContinue = request.expectContinue
         threshold = self._loop.config.bufferRequest
         event = codec.nextEvent()
@@ -297,6 +304,14 @@ class Connection(Waiting):
             self._await(READ, self.readable)
         if loop.retiring:
             self.retire(now, loop.grace)
+
+
+def _taken(request: Request) -> dict[str, object]:
+    """
+    @return: the environ of C{request}, which may be used again and is not to keep it.
+    """
+    environ, request.environ = request.environ, _TAKEN
+    return environ
 
 
 def _postponed() -> None:

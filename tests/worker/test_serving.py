@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,35 @@ def test_keepAlive(make: Make) -> None:
         sock.sendall(LAST)
         answer = readAll(sock)
         assert b"Connection: close" in answer and answer.endswith(b"Hello, world!")
+
+
+class _Resource:
+    """
+    Something that an application puts into its environ.
+    """
+
+
+@pytest.mark.parametrize("body", [b"", b"abc", b"a" * 200_000])
+def test_environEnds(make: Make, body: bytes) -> None:
+    """
+    What an application has put into its environ lives no longer than its request,
+    though the connection goes on.
+    """
+    left: list[weakref.ref[_Resource]] = []
+
+    def keeping(environ: dict[str, Any], start: Any) -> list[bytes]:
+        environ["test.resource"] = resource = _Resource()
+        left.append(weakref.ref(resource))
+        return hello(environ, start)
+
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
+    # The validator would keep what it has seen.
+    with make(keeping, validate=False) as running, running.connect() as sock:
+        for count in range(1, 4):
+            sock.sendall(head + body)
+            assert readResponse(sock)[1] == b"Hello, world!"
+            waitUntil(lambda: left[-1]() is None, "the end of the environ")
+            assert len(left) == count
 
 
 def test_pipelined(make: Make) -> None:
