@@ -150,18 +150,20 @@ def _pythonLoad(
 
 
 def transfer(
-    port: int, upload: int, download: int, times: int, processors: set[int]
-) -> float:
+    port: int, upload: int, download: int, seconds: float, processors: set[int]
+) -> tuple[float, int]:
     """
-    Send or fetch a body on one connection, several times.
+    Send or fetch a body on one connection, again and again.
 
-    @return: seconds.
+    @return: the seconds that it took, and how many requests were answered.
     """
     with pinned(processors):
-        return _transfer(port, upload, download, times)
+        return _transfer(port, upload, download, seconds)
 
 
-def _transfer(port: int, upload: int, download: int, times: int) -> float:
+def _transfer(
+    port: int, upload: int, download: int, seconds: float
+) -> tuple[float, int]:
     if upload:
         head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {upload}\r\n\r\n"
     else:
@@ -169,16 +171,18 @@ def _transfer(port: int, upload: int, download: int, times: int) -> float:
     message = head.encode() + b"x" * upload
     buffer = bytearray(1 << 18)
     sock = socket.create_connection(("127.0.0.1", port))
-    start = time.perf_counter()
-    for _ in range(times):
+    count = 0
+    start = now = time.perf_counter()
+    while now < start + seconds:
         sock.sendall(message)
         if not _readResponse(sock, buffer):
             # A server without keep-alive: what it costs to connect again counts.
             sock.close()
             sock = socket.create_connection(("127.0.0.1", port))
-    took = time.perf_counter() - start
+        count += 1
+        now = time.perf_counter()
     sock.close()
-    return took
+    return now - start, count
 
 
 def _readResponse(sock: socket.socket, buffer: bytearray) -> bool:
