@@ -28,6 +28,7 @@ import signal
 from collections.abc import Callable
 
 from svctree.pool.messages import SLOW_SIGNAL
+from svctree.worker.clibrary import library
 
 __all__ = ["OrphanLimit"]
 
@@ -36,13 +37,11 @@ __all__ = ["OrphanLimit"]
 _LEAST_ALARM = 35
 
 # A C function as a handler cannot be had in another way.
-_library = None
-with contextlib.suppress(ImportError, AttributeError, OSError, MemoryError):
+if library is not None:
     import ctypes
 
-    _library = ctypes.CDLL(None)
-    _library.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
-    _library.signal.restype = ctypes.c_void_p
+    library.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    library.signal.restype = ctypes.c_void_p
 
 
 class OrphanLimit:
@@ -64,11 +63,11 @@ class OrphanLimit:
         In the zygote: set the handler that its workers inherit. They would have to
         load for it what they share so.
         """
-        if _library is not None and hasattr(fcntl, "F_SETSIG"):
+        if library is not None and hasattr(fcntl, "F_SETSIG"):
             number = min(max(_LEAST_ALARM, round(self._seconds)), signal.SIGRTMAX)
             if number == SLOW_SIGNAL:
                 number += 1
-            _library.signal(number, ctypes.cast(_library.alarm, ctypes.c_void_p))
+            library.signal(number, ctypes.cast(library.alarm, ctypes.c_void_p))
             self._alarm = number
 
     def listen(self) -> Callable[[], None]:

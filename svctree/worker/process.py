@@ -32,6 +32,7 @@ from svctree.worker.channel import Channel
 from svctree.worker.config import WorkerConfig
 from svctree.worker.limit import OrphanLimit
 from svctree.worker.loops import ILoop, makeLoop
+from svctree.worker.slices import takeShortSlices
 from svctree.worker.strays import Belongings
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Worker:
         self._belongings.closers.append(self._limit.listen())
         self._loop.watch(self._channel.fileno(), self._fromZygote)
         self._loop.watch(self._line, self._masterGone)
+        takeShortSlices()
         self._slot.words[STATE] = State.IDLE
         self._channel.send(messages.Ready())
         self._loop.run()
