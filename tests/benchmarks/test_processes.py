@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import cgi, leaks, reload
+from benchmarks import cgi, leaks, reload, slow
 
 
 def test_reload(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +41,17 @@ def test_cgi(capsys: pytest.CaptureFixture[str]) -> None:
     assert cgi.main(["--rounds", "1"]) == 0
     rows = capsys.readouterr().out.splitlines()[1:]
     assert {row[:24].rstrip() for row in rows} == set(cgi.contestants())
+
+
+def test_slow(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Each model is asked with and without slow clients.
+    """
+    # What the ratio is in so short a time is not for a test to judge.
+    assert slow.main(["--rounds", "1", "--seconds", "0.3"]) in (0, 1)
+    rows = [row.split() for row in capsys.readouterr().out.splitlines()]
+    assert [row[:2] for row in rows if "ratio" in row] == [
+        [model, share]
+        for model in ("single", "threaded")
+        for share in ("median", "p99")
+    ]
