@@ -2,8 +2,9 @@
 Coverage-guided fuzzing of the HTTP codec.
 
 What must hold for any bytes: nothing but L{WireError} is raised; the events do not
-depend on how the bytes are delivered; nothing is parsed after an error; and no request
-reaches the application with a body other than its framing says.
+depend on how the bytes are delivered, nor on the requests that came before them; nothing
+is parsed after an error; and no request reaches the application with a body other than
+its framing says.
 
 C{pip install atheris}, then C{python fuzz/fuzz_http.py [CORPUS] [-max_total_time=60]}.
 The raw requests of the tests are the seeds. A finding is written to C{crash-*}; put it
@@ -35,6 +36,22 @@ def events(pieces: list[bytes]) -> list[Any]:
     return converse(FACTORY(TEMPLATE), pieces, eof=True)
 
 
+FRONT = b"GET /a?b HTTP/1.1\r\nHost: h\r\nAccept: a"
+BACK = b"\r\nCookie: c=1\r\nAccept-Language: l\r\n\r\n"
+BEFORE = [FRONT + b"\r\nX-A: 1" + BACK, FRONT + BACK]
+"""After these a connection knows the lines of both parts."""
+
+
+def eventsAfter(before: list[bytes], piece: bytes) -> list[Any]:
+    """
+    @return: the events of C{piece}, on a connection that had others before.
+    """
+    codec = FACTORY(TEMPLATE)
+    for one in before:
+        assert converse(codec, [one], eof=False)[-1][0] == "answer"
+    return converse(codec, [piece], eof=True)
+
+
 def check(data: bytes) -> None:
     """
     @raise AssertionError: a promise is broken.
@@ -46,6 +63,9 @@ def check(data: bytes) -> None:
     whole = events([raw])
     assert events([raw[at : at + 1] for at in range(len(raw))]) == whole
     assert events([raw[:split], raw[split:]]) == whole
+    assert eventsAfter(BEFORE, raw) == whole
+    between = FRONT + raw + BACK
+    assert eventsAfter(BEFORE, between) == events([between])
     for at, event in enumerate(whole):
         if event[0] == "error":
             assert at == len(whole) - 1

@@ -188,7 +188,7 @@ class HTTPCodec(Heads):
                 raise
             return None
         self._judge = None
-        head = bytes(buffer[:end])
+        head = bytes(buffer[: end + 4])
         self._drop(end + 4)
         self.idle = self._buffer is None
         return self._head(head)

@@ -99,18 +99,23 @@ class Heads(Rendering):
     def _head(self, head: bytes) -> Request:
         """
         Turn a head into a request.
+
+        @param head: with the empty line at its end.
         """
+        size = len(head) - 4
+        if self._alike is not None and size <= self._surely:
+            request = self._again(head, self._alike)
+            if request is not None:
+                return request
         start = head.find(b"\r\n")
-        if start < 0:
-            start = len(head)
         try:
-            if len(head) > self._surely:
-                self._newJudge().look(head, True)
-            return self._request(head[:start], linesOf(head[start:]))
+            if size > self._surely:
+                self._newJudge().look(head[:-4], True)
+            return self._request(head[:start], linesOf(head[start:-4]))
         except RequestError:
             # Something is wrong; say what was wrong first.
             self._break()
-            self._newJudge().look(head, True)
+            self._newJudge().look(head[:-4], True)
             raise
 
     def _again(self, head: bytes, alike: Alike) -> Request | None:

@@ -89,15 +89,19 @@ def test_verdicts() -> None:
     }
 
 
+@pytest.mark.parametrize("split", [0, 40])
 @pytest.mark.parametrize("first", list(HEADS))
-def test_asAlone(first: str) -> None:
+def test_asAlone(first: str, split: int) -> None:
     """
-    Whatever was said before it on its connection, a message means what it means alone.
+    Whatever was said before it on its connection, a message means what it means alone;
+    also when it comes in pieces.
     """
     for rest in itertools.product(HEADS, repeat=2):
         codec = newCodec()
         for name in (first, *rest):
-            said = converse(codec, [messageOf(name)], eof=False)
+            message = messageOf(name)
+            pieces = [message[:split], message[split:]] if split else [message]
+            said = converse(codec, pieces, eof=False)
             assert said == ALONE[name], (first, rest, name)
             if said[-1][0] == "error" or not codec.keepAlive:
                 break
