@@ -2,9 +2,9 @@
 Coverage-guided fuzzing of the HTTP codec.
 
 What must hold for any bytes: nothing but L{WireError} is raised; the events do not
-depend on how the bytes are delivered, nor on the requests that came before them; nothing
-is parsed after an error; and no request reaches the application with a body other than
-its framing says.
+depend on how the bytes are delivered, nor on the requests that came before them;
+nothing is parsed after an error; and no request reaches the application with a body
+other than its framing says.
 
 C{pip install atheris}, then C{python fuzz/fuzz_http.py [CORPUS] [-max_total_time=60]}.
 The raw requests of the tests are the seeds. A finding is written to C{crash-*}; put it

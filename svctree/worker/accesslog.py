@@ -17,7 +17,7 @@ from typing import Any
 from svctree.logformat import Answered, compileFormat
 from svctree.wire.contract import Fields, ICodec
 from svctree.worker.appended import AppendedFile
-from svctree.wsgi.gateway import ISink
+from svctree.wsgi import ISink
 
 __all__ = ["AccessLog", "Answer"]
 
@@ -65,6 +65,9 @@ class _Noted:
 
     def begin(self, data: bytes) -> None:
         self._sink.begin(data)
+
+    def gather(self, on: bool) -> None:
+        self._sink.gather(on)
 
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         self.size += count

@@ -135,6 +135,13 @@ class Brief:
         """
         self.write(data)
 
+    def gather(self, on: bool) -> None:
+        """
+        See L{Connection.gather}; what is sent in one breath has nothing to gather.
+        """
+        if self._connection is not None:
+            self._connection.gather(on)
+
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         """
         See L{Connection.sendFile}.

@@ -30,7 +30,7 @@ from svctree.worker.polling import READ
 from svctree.worker.upload import Upload
 from svctree.worker.waiting import BODY, FRESH, HEAD, IDLE, QUEUED, Waiting
 from svctree.wsgi import ClientGone
-from svctree.wsgi.gateway import CUT, DONE, RESET
+from svctree.wsgi.exchange import CUT, DONE, RESET
 
 if TYPE_CHECKING:
     from svctree.worker.loop import Loop

@@ -31,7 +31,7 @@ from svctree.worker.body import Body
 from svctree.worker.config import WorkerConfig
 from svctree.worker.peers import Peer, Streams
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
-from svctree.wsgi.gateway import DONE, RESET
+from svctree.wsgi.exchange import DONE, RESET
 
 if TYPE_CHECKING:
     import socket

@@ -30,6 +30,8 @@ class Peer(Protocol):
 
     def begin(self, data: bytes) -> None: ...
 
+    def gather(self, on: bool) -> None: ...
+
     def sendFile(self, fd: int, offset: int, count: int) -> None: ...
 
     def finish(self, linger: bool) -> None:
@@ -61,6 +63,9 @@ class Streams:
 
     def begin(self, data: bytes) -> None:
         self.write(data)
+
+    def gather(self, on: bool) -> None:
+        pass
 
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         while count:

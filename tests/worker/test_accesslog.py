@@ -180,12 +180,16 @@ class Sink:
     def __init__(self) -> None:
         self.sent = b""
         self.files: list[tuple[int, int, int]] = []
+        self.gathered: list[bool] = []
 
     def write(self, data: bytes) -> None:
         self.sent += data
 
     def begin(self, data: bytes) -> None:
         self.sent += b"<" + data + b">"
+
+    def gather(self, on: bool) -> None:
+        self.gathered.append(on)
 
     def sendFile(self, *part: int) -> None:
         self.files.append(part)  # type: ignore[arg-type]
@@ -207,6 +211,7 @@ def test_around(tmp_path: Path) -> None:
             sink.write(codec.interim(103))
             sink.write(codec.head("206 Partial", Fields(b""), -1))
             sink.begin(codec.piece(b"12"))
+            sink.gather(True)
             sink.write(codec.piece(b"3"))
             sink.sendFile(0, 0, 100)
             sink.write(codec.end())
@@ -218,6 +223,7 @@ def test_around(tmp_path: Path) -> None:
         assert noting(environ, Codec(), sink) == 7  # type: ignore[arg-type]
     assert sink.sent == b"1234512345<12>3"
     assert sink.files == [(0, 0, 100)]
+    assert sink.gathered == [True]
     assert path.read_text().splitlines() == ["GET 200 5", "HEAD 200 0", "POST 206 103"]
 
 

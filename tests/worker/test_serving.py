@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -77,6 +78,35 @@ def test_environEnds(make: Make, body: bytes) -> None:
             assert readResponse(sock)[1] == b"Hello, world!"
             waitUntil(lambda: left[-1]() is None, "the end of the environ")
             assert len(left) == count
+
+
+def test_flowStops(make: Make) -> None:
+    """
+    Where large blocks have followed each other and no more come, what has been given
+    arrives all the same, and so does the next answer on the connection.
+    """
+    goOn = threading.Event()
+    block = b"x" * 50_000
+
+    def flowing(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        start("200 OK", [*TEXT, ("Content-Length", str(7 * len(block)))])
+        yield from [block] * 6
+        goOn.wait(20.0)
+        yield block
+
+    with make(flowing) as running, running.connect() as sock:
+        for _ in range(3):
+            goOn.clear()
+            sock.sendall(GET)
+            begun = time.monotonic()
+            received = b""
+            while received.partition(b"\r\n\r\n")[2] != block * 6:
+                received += sock.recv(65536)
+            # The kernel has it for a fifth of a second at most.
+            assert time.monotonic() - begun < 5.0
+            goOn.set()
+            while received.partition(b"\r\n\r\n")[2] != block * 7:
+                received += sock.recv(65536)
 
 
 def test_pipelined(make: Make) -> None:

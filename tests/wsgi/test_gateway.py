@@ -13,6 +13,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from twisted.internet.task import Clock
 
 from svctree.wire.contract import Limits, Request
 from svctree.wire.fastcgi.factory import FastCGIFactory
@@ -20,7 +21,7 @@ from svctree.wire.fastcgi.pairs import renderPairs
 from svctree.wire.fastcgi.records import Kind, renderRecord
 from svctree.wire.http import HTTPCodec, HTTPFactory
 from svctree.wsgi import NO_INPUT, ClientGone, FileWrapper, Gateway
-from svctree.wsgi.gateway import CUT, DONE, RESET
+from svctree.wsgi.exchange import CUT, DONE, RESET
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -63,6 +64,9 @@ class Sink:
 
     def begin(self, data: bytes) -> None:
         self.write(data)
+
+    def gather(self, on: bool) -> None:
+        self.writes.append(b"gather" if on else b"as it comes")
 
     def sendFile(self, fd: int, offset: int, count: int) -> None:
         import os
@@ -174,6 +178,67 @@ def test_iterables(result: Any) -> None:
     if b"chunked" in sink.head:
         body = unchunked(body)
     assert body == b"hello"
+
+
+LARGE = b"#" * 20_000
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        # (seconds before it, the block)
+        ([(0, LARGE)], "#"),
+        ([(0, LARGE), (0.001, LARGE), (0.001, LARGE)], "#[##]"),
+        ([(0, LARGE), (0.001, LARGE), (0.1, LARGE)], "#[#]#"),
+        ([(0, LARGE), (0.001, LARGE), (0.001, b"."), (0.001, LARGE)], "#[#].[#]"),
+        ([(0, b"."), (0.001, b"."), (0.001, b".")], "..."),
+        ([(0, LARGE), (0.1, LARGE), (0.1, LARGE)], "###"),
+    ],
+)
+def test_flow(
+    monkeypatch: pytest.MonkeyPatch,
+    declared: bool,
+    blocks: list[tuple[float, bytes]],
+    expected: str,
+) -> None:
+    """
+    As long as large blocks come one shortly after another, whole segments are sent;
+    and no longer, lest what is small or late wait for others.
+    """
+    clock = Clock()
+    clock.advance(1000.0)
+    monkeypatch.setattr("svctree.wsgi.exchange.monotonic", clock.seconds)
+
+    def application(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        size = sum(len(block) for _, block in blocks)
+        # One block alone would be an answer of one block.
+        length = [("Content-Length", str(size + 1))] if declared else []
+        start("200 OK", TEXT + length)
+        for wait, block in blocks:
+            clock.advance(wait)
+            yield block
+        clock.advance(1.0)
+        yield b"!"
+
+    outcome, sink, _ = run(application)
+    assert outcome == DONE
+    names = {b"gather": "[", b"as it comes": "]"}
+    seen = "".join(
+        names.get(data) or next(sign for sign in "#.!0" if sign.encode() in data[-9:])
+        for data in sink.writes
+    )
+    assert seen == expected + ("!" if declared else "!0")
+
+
+def test_flowEnds() -> None:
+    """
+    An answer that ends in the flow leaves nothing that waits.
+    """
+    outcome, sink, _ = run(giving(iter([LARGE] * 4)))
+    assert outcome == DONE
+    assert sink.writes[1] == b"gather"
+    assert sink.writes[-2:] == [b"0\r\n\r\n", b"as it comes"]
 
 
 def unchunked(data: bytes) -> bytes:
