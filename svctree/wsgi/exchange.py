@@ -81,7 +81,7 @@ class Exchange:
     One request and its answer, from the application's call to its iterable's close.
 
     @ivar flowing: large blocks come one shortly after another.
-    @ivar large: when the last one came, seconds of the monotonic clock.
+    @ivar large: when this was last looked at, seconds of the monotonic clock.
     """
 
     ended: bool
