@@ -53,21 +53,32 @@ def isStopped(pid: int) -> bool:
 
 
 @contextlib.contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """
+    Meanwhile some workers see nothing of what happens, and afterwards all at once.
+    """
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+        waitUntil(lambda: isStopped(pid), "the worker to stop")  # noqa: B023
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
 def connected(port: int, count: int, others: list[int]) -> Iterator[list[Client]]:
     """
     Keep-alive connections that are not those of some workers.
 
     @param others: the pids of these workers.
     """
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
-        waitUntil(lambda: isStopped(pid), "the worker to stop")  # noqa: B023
-    clients = [Client(port) for _ in range(count)]
-    try:
+    with stopped(others):
+        clients = [Client(port) for _ in range(count)]
         for client in clients:
             assert int(client.get().body) not in others
-        for pid in others:
-            os.kill(pid, signal.SIGCONT)
+    try:
         yield clients
     finally:
         for client in clients:
@@ -89,8 +100,10 @@ def test_spread(processes: Processes, tmp_path: Path, keywords: dict[str, int]) 
     with connected(port, 32, pids[1:]) as clients:
         for _ in range(2):
             begun = time.monotonic()
-            for client in clients:
-                client.send("/?0.05")
+            # Else it begins with the first before the others have been sent.
+            with stopped(pids[:1]):
+                for client in clients:
+                    client.send("/?0.05")
             served = Counter(int(client.answer().body) for client in clients)
             taken = time.monotonic() - begun
             assert served.keys() == set(pids)
@@ -126,12 +139,16 @@ def test_killed(processes: Processes, tmp_path: Path) -> None:
         for client in clients:
             client.get("/?0.01")
         busy = Client(port)
-        for client in clients:
-            client.send("/?0.3")
+        with stopped(pids[:1]):
+            for client in clients:
+                client.send("/?0.3")
         # Two are served; the others are on their way.
         waitUntil(
-            lambda: [w["state"] for w in master.describe()["workers"]] == ["busy"] * 2,
-            "both workers to be busy",
+            lambda: all(
+                "0.3" in str(worker["current"])
+                for worker in master.describe()["workers"]
+            ),
+            "both workers to have a request",
         )
         os.kill(pids[0], signal.SIGKILL)
         lost = 0
@@ -155,8 +172,9 @@ def test_ends(processes: Processes, tmp_path: Path) -> None:
         with connected(port, 6, pids[1:]) as clients:
             for client in clients:
                 client.get("/?0.01")
-            for client in clients:
-                client.send("/?0.1")
+            with stopped(pids[:1]):
+                for client in clients:
+                    client.send("/?0.1")
             answer = master.send(end)
             for client in clients:
                 assert client.answer().status == 200
@@ -181,7 +199,7 @@ def test_reloads(processes: Processes, tmp_path: Path) -> None:
     """
     master, port, _pids = serve(processes, tmp_path, workers=2)
     with Load(port, keepAlive=12, closing=2, path="/?0.01") as load:
-        for _ in range(3):
+        for _ in range(5):
             assert "ok" in master.call("reload")
     assert load.lost == []
     assert len(load.answers) > 100
