@@ -159,6 +159,7 @@ def test_balance(processes: Processes, tmp_path: Path, keepAlive: bool) -> None:
     """
     master, port = serve(processes, tmp_path, COUNTING, workers=4)
     taken = load(port, 64, 2000, keepAlive)
+    waitUntil(lambda: master.describe()["requests"] == 2000, "the last to be counted")
     served = [worker["requests"] for worker in workersOf(master).values()]
     assert sum(served) == 2000
     assert len(served) == 4
