@@ -191,16 +191,15 @@ class Crew(Loop):
         threads = self.busy + self._spare() + 1
         self._slot.words[THREADS] = min(threads, self.limit)
 
-    def _gather(self) -> None:
-        """
-        Take over what other threads have counted.
-        """
+    def _account(self) -> None:
+        # Also at the end: what the others had in hand ended after the last turn.
         while self._counts:
             served, bytesIn, bytesOut, errors = self._counts.popleft()
             self.served += served
             self.bytesIn += bytesIn
             self.bytesOut += bytesOut
             self.errors += errors
+        super()._account()
 
     def _mayAccept(self) -> bool:
         # A thread that is about to be spare must not touch the listening sockets.

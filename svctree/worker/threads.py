@@ -113,7 +113,6 @@ class ThreadedLoop(Crew):
                     self._waitForThread()
             if self.now >= self.wheel.due:
                 self.wheel.sweep(self.now)
-            self._gather()
             self._account()
             while self._over():
                 if not self._inherits():
@@ -202,7 +201,6 @@ class ThreadedLoop(Crew):
         ):
             self._keepHouse(self._timeout())
             self.now = monotonic()
-            self._gather()
             self._account()
 
     def mayServe(self, otherwise: Callable[[], None]) -> bool:

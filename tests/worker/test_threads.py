@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from svctree.worker import crew
+from svctree.worker.runner import Runner
 from tests.support.applications import hello, sleepy
 from tests.support.loops import RunningLoop, readResponse
 from tests.support.processes import waitUntil
@@ -220,6 +221,39 @@ def test_manyAtOnce() -> None:
         )
         assert report.current == []
         assert report.bytesOut % expected == 0
+
+
+def test_countsAtTheEnd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What a thread has counted is in the account, also when the last connection of a
+    loop that retires has ended before the thread says what it was.
+    """
+    takeCounts = Runner.takeCounts
+    closed = threading.Event()
+    ended = threading.Event()
+
+    def slowly(runner: Runner) -> tuple[int, int, int, int]:
+        closed.set()
+        assert ended.wait(20)
+        return takeCounts(runner)
+
+    monkeypatch.setattr(Runner, "takeCounts", slowly)
+    with RunningLoop(sleepy, workermodel="threaded", maxthreads=2) as running:
+        allOver = running.loop._allOver  # type: ignore[attr-defined]
+
+        def over() -> None:
+            ended.set()
+            allOver()
+
+        running.loop._allOver = over  # type: ignore[attr-defined]
+        with running.connect() as sock:
+            sock.sendall(SLOW.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert readResponse(sock)[1]
+        assert closed.wait(20)
+        running.call(lambda: running.loop.retire(5.0, False))
+        running.thread.join(20)
+        assert running.slot.report().requests == 1
+        assert running.slot.report().bytesOut > 100
 
 
 @pytest.mark.parametrize("queue", [0, 3])
