@@ -97,7 +97,6 @@ class ZygoteLink(ProcessProtocol):
         except BaseException:
             self.hangUp()
             raise
-        self.send(boot)
 
     def _spawn(self, boot: Boot, scoreboard: int, sockets: Sequence[int]) -> None:
         with ExitStack() as passed:
@@ -108,7 +107,13 @@ class ZygoteLink(ProcessProtocol):
                 passed.callback(os.close, lineRead)
                 null = os.open(os.devnull, os.O_RDONLY)
                 passed.callback(os.close, null)
+                ours.setblocking(False)
+                # The zygote finds it there, also when this process is stopped after
+                # the spawn: what the transport is given waits for the reactor.
+                message = encode(boot)
+                rest = message[ours.send(message) :]
                 self._adopt(ours)
+                self._write(rest)
             fds = [null, 1, 2, theirs.fileno(), lineRead, scoreboard, *sockets]
             transport = IReactorProcess(self._reactor).spawnProcess(
                 self,
@@ -121,7 +126,6 @@ class ZygoteLink(ProcessProtocol):
 
     def _adopt(self, ours: socket.socket) -> None:
         control = _Control(self._received, self._controlLost)
-        ours.setblocking(False)
         # The reactor duplicates the descriptor.
         self._reactor.adoptStreamConnection(
             ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: control)
@@ -133,11 +137,14 @@ class ZygoteLink(ProcessProtocol):
         Send a message, and with it a descriptor; nothing happens when the zygote is
         gone.
         """
+        self._write(encode(message), fd)
+
+    def _write(self, data: bytes, fd: int | None = None) -> None:
         if self._control is None or self._control.transport is None:
             return
         if fd is not None:
             self._control.transport.sendFileDescriptor(fd)  # type: ignore[attr-defined]
-        self._control.transport.write(encode(message))
+        self._control.transport.write(data)
 
     def kill(self, signal: int) -> None:
         """
