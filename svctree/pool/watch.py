@@ -29,8 +29,9 @@ __all__ = ["Watch"]
 
 _log = Logger("svctree.pool")
 
-# Time for the stacks to be written before the process is killed.
-_DUMP_TIME = 0.3
+# Time for the stacks to be written before the process is killed; on a busy machine the
+# zygote may wait for a processor before it passes the signal on, and the worker, too.
+_DUMP_TIME = 1.0
 
 # The load: share of busy workers (or of their threads), over so many looks, and what
 # it leads to. One worker more as soon as nearly all are busy; one less only when the

@@ -99,8 +99,7 @@ class Zygote:
         # Its module is imported on demand: here once, not in every worker.
         codecs(self._boot.settings["protocol"])
         if self._boot.settings.get("preload", True):
-            with endingWith(LINE):
-                self._application = loadApplication(self._boot.settings["application"])
+            self._application = loadApplication(self._boot.settings["application"])
         gc.collect()
         # A collection in a worker would write into the headers of every object
         # here, and so unshare the pages (the manual of gc.freeze).
@@ -308,12 +307,14 @@ def main() -> None:
     # What the application starts has no business with any of these.
     for fd in range(CONTROL, SOCKETS + boot.sockets + 2 * boot.relay):
         os.set_inheritable(fd, False)
-    sys.path[:0] = [path for path in boot.path if path not in sys.path]
-    os.environ.update(boot.settings.get("env", {}))
-    setTitle(boot, f"zygote [{boot.pool}] generation {boot.generation}")
-    zygote = Zygote(control, boot)
     try:
-        zygote.load()
+        # From here on every import may come across what belongs to the application.
+        with endingWith(LINE):
+            sys.path[:0] = [path for path in boot.path if path not in sys.path]
+            os.environ.update(boot.settings.get("env", {}))
+            setTitle(boot, f"zygote [{boot.pool}] generation {boot.generation}")
+            zygote = Zygote(control, boot)
+            zygote.load()
         zygote.run(orders)
     except ApplicationError as error:
         control.send(messages.BootFailed(str(error), error.details, 4))

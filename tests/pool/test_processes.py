@@ -219,11 +219,16 @@ def test_killedMasterLeavesNothing(processes: Processes, site: Site) -> None:
     socket.create_server(("127.0.0.1", port)).close()
 
 
-def test_killedMasterWhileImporting(processes: Processes, site: Site) -> None:
+@pytest.mark.parametrize("module", ["poolsite", "setproctitle"])
+def test_killedMasterWhileImporting(
+    processes: Processes, site: Site, module: str
+) -> None:
     """
-    An application that hangs in its import does not outlive the master.
+    An application that hangs in its import does not outlive the master, nor does what
+    svctree imports itself and finds beside it.
     """
-    site.version(1, "import time; print('importing', flush=True); time.sleep(50)")
+    hanging = site.folder / f"{module}.py"
+    hanging.write_text("import time; print('importing', flush=True); time.sleep(50)")
     running = processes.start(
         [sys.executable, "-m", "twisted", "svctree", "--listen=tcp:0", APP],
         cwd=site.folder,
