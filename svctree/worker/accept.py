@@ -139,7 +139,10 @@ class Acceptor:
         Take one connection, and do not look for its request yet.
 
         @param fd: the listening socket's.
+        @return: none also when this worker has stopped accepting since it was woken.
         """
+        if not self._registered:
+            return None
         origin = self.origins[fd]
         found = self._next(origin, 1, origin.socket.accept)
         if found is None:

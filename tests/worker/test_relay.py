@@ -217,6 +217,32 @@ def test_freshBesideSlow() -> None:
         readResponse(late)
 
 
+def test_retiredInTheTurn() -> None:
+    """
+    Who was told to retire in the same turn in which a request and a new connection
+    came serves the request, and leaves what comes after to others.
+    """
+    with Workers() as workers:
+        one = workers.loops[0]
+        workers.relay(0).average = 1.0
+        client = workers.connect()
+        assert one.acceptor.take(workers.socket.fileno())
+        client.sendall(REQUEST)
+        late = workers.connect()
+        events = workers.events(0, 2)
+        one.retire(1.0, False)
+        later = workers.connect()
+        one._several(events, one.now)
+        readResponse(client)
+        for other in late, later:
+            other.sendall(REQUEST)
+        while workers.turn(0, 0.1) or workers.turn(1, 0.1):
+            pass
+        for other in late, later:
+            readResponse(other)
+        assert len(workers.loops[1].connections) == 1
+
+
 @pytest.mark.parametrize(
     ("average", "state", "worth"),
     [
