@@ -17,7 +17,7 @@ from svctree.process.detach import awaitDaemon
 from tests.support.processes import Processes, alive, waitUntil
 
 BEGIN = """
-import os, sys, signal
+import os, signal, sys, time
 from svctree.process import detachProcess
 status = detachProcess()
 """
@@ -164,7 +164,9 @@ def test_interrupt(processes: Processes, tmp_path: Path) -> None:
     code = BEGIN + (
         "os.dup2(1, 2)\n"
         "open(sys.argv[1], 'w').write(str(os.getpid()))\n"
-        "signal.pause()\n"
+        # Not pause(): the signal may come just before it.
+        "while True:\n"
+        "    time.sleep(0.05)\n"
     )
     parent = processes.start([sys.executable, "-c", code, note])
     pid = int(waitUntil(lambda: note.exists() and note.read_text(), "the daemon"))
