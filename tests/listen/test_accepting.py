@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import threading
 import time
@@ -18,7 +17,7 @@ import pytest
 
 from tests.support.http import Broken, Client, Load
 from tests.support.master import Driven, startMaster
-from tests.support.processes import Processes, alive, waitUntil
+from tests.support.processes import Processes, alive, processorTime, waitUntil
 
 # Counts how often a worker was woken to accept, and what came of it.
 COUNTING = """
@@ -81,11 +80,6 @@ def opened(address: int | str) -> Iterator[Client]:
         yield client
     finally:
         client.close()
-
-
-def processorTime(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load(port: int, connections: int, requests: int, keepAlive: bool) -> list[float]:

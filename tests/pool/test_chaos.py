@@ -14,22 +14,19 @@ from tests.pool.conftest import Site
 from tests.pool.test_processes import APP, get, opened, workersOf
 from tests.support.http import Client, Load
 from tests.support.master import Driven, startMaster
-from tests.support.processes import Processes, alive, childrenOf, inSession, waitUntil
-
-
-def stopped(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] == "T"
+from tests.support.processes import (
+    Processes,
+    alive,
+    childrenOf,
+    freeze,
+    inSession,
+    waitUntil,
+)
 
 
 def commandOf(pid: int) -> bytes:
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read()
-
-
-def freeze(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    waitUntil(lambda: stopped(pid), "the process to be stopped")
 
 
 def endsWithin(master: Driven, seconds: float) -> None:

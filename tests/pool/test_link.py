@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from svctree.pool.link import ZygoteLink
@@ -65,12 +66,6 @@ class Starting(TestCase):
         begun = time.monotonic()
         while not any(isinstance(one, Loaded) for one in self.received):
             assert time.monotonic() < begun + 20, self.received
-            await _soon()
+            await deferLater(reactor, 0.01)
         link.hangUp()
         await self.ended
-
-
-def _soon() -> Deferred[None]:
-    waiter: Deferred[None] = Deferred()
-    reactor.callLater(0.01, waiter.callback, None)  # type: ignore[attr-defined]
-    return waiter

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.http import Client, Load
 from tests.support.master import Driven, startMaster
-from tests.support.processes import Processes, waitUntil
+from tests.support.processes import Processes, freeze, waitUntil
 
 APPLICATION = """
 import os, time
@@ -47,19 +47,13 @@ def pidsOf(master: Driven) -> list[int]:
     return [worker["pid"] for worker in master.describe()["workers"]]
 
 
-def isStopped(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return stat.rpartition(")")[2].split()[0] == "T"
-
-
 @contextlib.contextmanager
 def stopped(pids: list[int]) -> Iterator[None]:
     """
     Meanwhile some workers see nothing of what happens, and afterwards all at once.
     """
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-        waitUntil(lambda: isStopped(pid), "the worker to stop")  # noqa: B023
+        freeze(pid)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from svctree.process import Foreground
 from svctree.process.detach import awaitDaemon
-from tests.support.processes import Processes, alive, waitUntil
+from tests.support.processes import Processes, alive, fieldsOf, waitUntil
 
 BEGIN = """
 import os, signal, sys, time
@@ -50,7 +50,7 @@ def test_parentWaitsForReady(tmp_path: Path) -> None:
     pid, session, parent = map(int, note.read_text().split())
     assert alive(pid)
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = fieldsOf(pid)
         assert session not in (pid, os.getsid(0))
         assert fields[4] == "0", "it has a terminal"
         assert parent != os.getpid()

@@ -46,10 +46,33 @@ def alive(pid: int) -> bool:
     @return: whether C{pid} runs (a zombie does not).
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return fieldsOf(pid)[0] not in "ZX"
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def fieldsOf(pid: int | str) -> list[str]:
+    """
+    @return: what C{/proc/PID/stat} says behind the name (proc(5)): the state first.
+    @raise OSError: there is no such process.
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def processorTime(pid: int) -> float:
+    """
+    @return: seconds that a process has used.
+    """
+    fields = fieldsOf(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def freeze(pid: int) -> None:
+    """
+    Stop a process (SIGSTOP), and wait until it is.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    waitUntil(lambda: fieldsOf(pid)[0] == "T", "the process to be stopped")
 
 
 def inSession(session: int) -> list[int]:
@@ -62,7 +85,7 @@ def inSession(session: int) -> list[int]:
         if not entry.isdigit():
             continue
         try:
-            fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            fields = fieldsOf(entry)
         except OSError:
             continue
         if fields[0] in "ZX":

@@ -20,7 +20,7 @@ import pytest
 from benchmarks.slow import latencies, part
 from tests.support.hostile import Hostile
 from tests.support.loops import readAll, readResponse
-from tests.support.processes import Processes, Running
+from tests.support.processes import Processes, Running, processorTime
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -236,11 +236,6 @@ def test_descriptorsRunOut(start: Start) -> None:
         served += 1
     assert served == 60
     assert running.output.count("cannot accept connections") < 10
-
-
-def processorTime(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def test_noTwisted() -> None:

@@ -77,6 +77,19 @@ class Workers:
         assert relay is not None
         return relay
 
+    def meet(self) -> tuple[socket.socket, socket.socket, list[tuple[int, int]]]:
+        """
+        Have a request and a new connection come to the first worker in the same
+        instant, and let it know that requests take long.
+
+        @return: both clients, and what the worker is about to handle.
+        """
+        self.relay(0).average = 1.0
+        client = self.connect()
+        assert self.loops[0].acceptor.take(self.socket.fileno())
+        client.sendall(REQUEST)
+        return client, self.connect(), self.events(0, 2)
+
     def turn(self, number: int, timeout: float = 5.0) -> int:
         """
         Let a worker handle what is ready.
@@ -204,12 +217,8 @@ def test_freshBesideSlow() -> None:
     """
     with Workers() as workers:
         one = workers.loops[0]
-        workers.relay(0).average = 1.0
-        client = workers.connect()
-        assert one.acceptor.take(workers.socket.fileno())
-        client.sendall(REQUEST)
-        late = workers.connect()
-        one._several(workers.events(0, 2), one.now)
+        client, late, events = workers.meet()
+        one._several(events, one.now)
         assert len(one.connections) == 1
         late.sendall(REQUEST)
         workers.relay(1).take()
@@ -224,12 +233,7 @@ def test_retiredInTheTurn() -> None:
     """
     with Workers() as workers:
         one = workers.loops[0]
-        workers.relay(0).average = 1.0
-        client = workers.connect()
-        assert one.acceptor.take(workers.socket.fileno())
-        client.sendall(REQUEST)
-        late = workers.connect()
-        events = workers.events(0, 2)
+        client, late, events = workers.meet()
         one.retire(1.0, False)
         later = workers.connect()
         one._several(events, one.now)
